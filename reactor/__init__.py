@@ -1,0 +1,1 @@
+from .framing import EXTENSION, Framing

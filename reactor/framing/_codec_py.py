@@ -1,0 +1,391 @@
+"""The pure twin of the codec: the reference, and the types of both.
+
+Laws: no policy, no clock, no socket. What comes out never depends on how the bytes were cut. The position is moved
+before a frame is handed out, so whoever takes one may stop there: what is left stays undecoded, byte for byte.
+
+A frame begins in `_HEAD`. A complete header is judged at once and leads to `_BODY` (collected), `_SKIP` (discarded)
+or `_STREAM` (handed out in pieces). `_BROKEN` and `_ENDED` are final.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Union
+
+from ..errors import FramingError
+from . import verdicts
+from .piece import Piece
+
+if TYPE_CHECKING:
+    from .spec import Framing
+
+BytesLike = Union[bytes, bytearray, memoryview]
+
+_HEAD, _BODY, _SKIP, _STREAM, _BROKEN, _ENDED = range(6)
+_FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_READ_SIZE = 64 * 1024  # what get_buffer() offers without a hint: one read of a common socket buffer
+_MAX_READ_SIZE = 256 * 1024  # more per read costs cache misses (picows#117)
+
+
+class Decoder:
+    """Cut a stream into frames. Not thread-safe. An idle decoder holds no buffer.
+
+    Iterating decodes lazily what `push()` brought; `feed()` is both at once.
+    """
+
+    def __init__(self, framing: Framing) -> None:
+        self._order = framing.byteorder
+        self._offset = framing.length_field_offset
+        self._adjustment = framing.length_adjustment
+        self._strip = framing.strip
+        self._oversize = framing.oversize
+        self._max_varint = framing.max_varint_bytes
+        self._header_size = framing.length_field_offset + framing.length_field_length
+        self._read_length = _length_reader(framing)
+        self._limit = verdicts.check_limit(framing.max_frame_length)
+        self._data = b""  # the chunk at hand, decoded up to _pos
+        self._pos = 0
+        self._pushed = 0  # bytes of the stream seen so far, the chunk at hand included
+        self._state = _HEAD
+        self._head = bytearray()  # header of the frame in progress
+        self._body = bytearray()  # its body, in _BODY
+        self._length = 0  # its body's length, and how much of that is still missing
+        self._missing = 0
+        self._scratch: bytearray | None = None
+        self._busy = False
+        self._error: FramingError | None = None
+        self._discarded = 0
+
+    def feed(self, data: BytesLike) -> list[bytes]:
+        """Return every frame that is complete with `data`.
+
+        The call that meets a bad header returns the good frames before it and sets `error`; every later one raises
+        it. Raises RuntimeError while the decoder is decoding, and after `detach()`.
+        """
+        self.push(data)
+        return list(self)
+
+    def push(self, data: BytesLike) -> None:
+        """Take the next chunk without decoding it: iterate for its frames. Raises what `feed()` raises."""
+        self._check_open()
+        if self._pos < len(self._data):
+            raise RuntimeError("the decoder is still decoding what it was given before")
+        if type(data) is not bytes:
+            self._busy = True
+            try:
+                data = memoryview(data).tobytes()
+            finally:
+                self._busy = False
+        self._scratch = None
+        self._data = data
+        self._pos = 0
+        self._pushed += len(data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the frames of the chunk at hand. Stop anywhere; the next iteration goes on there."""
+        header, offset, adjustment = self._header_size, self._offset, self._adjustment
+        strip = header if self._strip is None else self._strip
+        read_length = self._read_length
+        while True:
+            # The fast lane: whole, good frames behind a fixed header. Everything else is _step()'s.
+            if self._state == _HEAD and not self._head and read_length is not None:
+                data, pos = self._data, self._pos
+                size = len(data)
+                while (body_at := pos + header) <= size:
+                    length = read_length(data, pos + offset)[0] + adjustment
+                    end = body_at + length
+                    if end > size or length < 0 or length > self._limit or pos + strip > end:
+                        break
+                    start = pos + strip
+                    self._pos = pos = end
+                    yield data[start:end]
+                    if self._data is not data or self._pos != pos:
+                        break
+            frame = self._step()
+            if frame is None:
+                return
+            yield frame
+
+    def _step(self) -> bytes | None:
+        """Go on to the next frame or piece; None where the chunk ends, the stream broke or the decoder was detached."""
+        while self._state != _HEAD or self._take_header():
+            if self._state == _BODY:
+                return self._take_body()
+            if self._state == _STREAM:
+                return self._take_piece()
+            if self._state != _SKIP:
+                return None
+            self._take(self._missing)
+            if not self._leave_frame():
+                return None
+        return None
+
+    def _take(self, count: int) -> bytes:
+        """Move over at most `count` bytes of the frame in progress."""
+        start = self._pos
+        if start == 0 and len(self._data) <= count:
+            taken = self._data
+        else:
+            taken = self._data[start : start + count]
+        self._pos = start + len(taken)
+        self._missing -= len(taken)
+        if self._pos == len(self._data):
+            self._data, self._pos = b"", 0
+        return taken
+
+    def _leave_frame(self) -> bool:
+        """Return to _HEAD if the frame in progress is complete."""
+        if self._missing:
+            return False
+        self._state = _HEAD
+        self._head, self._body = bytearray(), bytearray()
+        return True
+
+    def _take_header(self) -> bool:
+        """Collect the header and judge it; False while it is incomplete, or bad."""
+        while self._state == _HEAD:
+            wanted = self._header_missing()
+            if wanted == 0:
+                self._judge()
+                return self._state != _BROKEN
+            taken = self._take(wanted)
+            if not taken:
+                return False
+            self._head += taken
+            if self._max_varint and len(self._head) > self._offset:
+                self._check_varint()
+        return False
+
+    def _header_missing(self) -> int:
+        """How many bytes the header certainly lacks: all of a fixed one, the next one of a varint."""
+        if not self._max_varint:
+            return self._header_size - len(self._head)
+        have = len(self._head) - self._offset
+        if have <= 0:
+            return 1 - have
+        return self._head[-1] >> 7
+
+    def _check_varint(self) -> None:
+        have = len(self._head) - self._offset
+        goes_on = self._head[-1] & 0x80
+        if have == self._max_varint and goes_on:
+            self._break(verdicts.varint_too_long(self._max_varint, self._limit, bytes(self._head), self._frame_at()))
+        elif have == 10 and self._head[-1] > 1:
+            self._break(verdicts.varint_too_big(self._limit, bytes(self._head), self._frame_at()))
+
+    def _judge(self) -> None:
+        """Decide what becomes of the frame whose header is complete. The order is fixed in the design."""
+        header, limit = bytes(self._head), self._limit
+        length = self._announced() + self._adjustment
+        if length < 0:
+            return self._break(verdicts.negative(length, self._adjustment, limit, header, self._frame_at()))
+        if length > limit and self._oversize == "error":
+            return self._break(verdicts.too_large(length, limit, header, self._frame_at()))
+        self._length = self._missing = length
+        if length > limit and self._oversize == "discard":
+            self._discarded += 1
+            self._state = _SKIP
+            return None
+        if self._strip is not None and self._strip > len(header) + length:
+            return self._break(verdicts.strip_beyond(self._strip, length, limit, header, self._frame_at()))
+        self._state = _BODY if length <= limit else _STREAM
+        return None
+
+    def _announced(self) -> int:
+        if self._read_length is not None:
+            return self._read_length(self._head, self._offset)[0]
+        value = 0
+        for shift, byte in enumerate(self._head[self._offset :]):
+            value |= (byte & 0x7F) << 7 * shift
+        return value
+
+    def _take_body(self) -> bytes | None:
+        """Return the frame if it is complete, else keep what there is of its body."""
+        taken = self._take(self._missing)
+        if self._missing:
+            self._body += taken
+            return None
+        header, body = self._head, self._body
+        self._leave_frame()
+        if body:
+            body += taken
+        if self._strip is None or self._strip == len(header):
+            return bytes(body or taken)
+        return bytes(header + (body or taken))[self._strip :]
+
+    def _take_piece(self) -> bytes | None:
+        """Return what has come of a streamed frame; the first piece has what `strip` leaves of the header."""
+        done = self._length - self._missing
+        taken = self._take(self._missing)
+        if not taken and self._missing:
+            return None
+        header_size = len(self._head)
+        strip = header_size if self._strip is None else self._strip
+        total = header_size + self._length - strip
+        if done == 0:
+            taken, at = (self._head + taken)[strip:], 0
+        else:
+            at = done + header_size - strip
+            taken, at = taken[max(0, -at) :], max(0, at)
+        ended = self._leave_frame()
+        return Piece(taken, at, total) if taken or ended else None
+
+    def _break(self, error: FramingError) -> None:
+        self._error = error
+        self._state = _BROKEN
+
+    def _frame_at(self) -> int:
+        """Where in the stream the frame in progress begins, while all of it is held."""
+        return self._pushed - self.buffered
+
+    def _check_open(self) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._state == _ENDED:
+            raise RuntimeError("the decoder was detached: its rest was handed over")
+        if self._busy:
+            raise RuntimeError("the decoder is still decoding what it was given before")
+
+    def get_buffer(self, sizehint: int = -1) -> memoryview:
+        """Return a writable buffer for the next bytes of the stream; tell with `buffer_updated()` how many came."""
+        self._check_open()
+        self._scratch = bytearray(min(sizehint, _MAX_READ_SIZE) if sizehint > 0 else _READ_SIZE)
+        return memoryview(self._scratch)
+
+    def buffer_updated(self, nbytes: int) -> list[bytes]:
+        """Decode the first `nbytes` bytes of the last `get_buffer()`: returns and raises what `feed()` does."""
+        self._check_open()
+        scratch = self._scratch
+        if scratch is None:
+            raise RuntimeError("buffer_updated() without a get_buffer() before it")
+        if not 0 <= nbytes <= len(scratch):
+            raise ValueError(f"nbytes is {nbytes}, get_buffer() offered {len(scratch)}")
+        return self.feed(bytes(memoryview(scratch)[:nbytes]))
+
+    def feed_eof(self) -> None:
+        """Say that the stream has ended. Raises FrameTruncated where a frame is unfinished."""
+        self._check_open()
+        if self._state == _HEAD and not self.buffered:
+            return
+        at_header = self._state == _HEAD
+        length, missing = (None, self.wanted) if at_header else (self._length, self.wanted)
+        if self._state == _SKIP or self._state == _STREAM:
+            at = self.stream_offset - (self._length - missing) - len(self._head)
+        else:
+            at = self._frame_at()
+        self._break(verdicts.truncated(length, missing, self._limit, bytes(self._head), at))
+        assert self._error is not None
+        raise self._error
+
+    def detach(self) -> bytes:
+        """Hand over the bytes that are not part of a delivered frame, and end."""
+        held = self._head + self._body if self._state in (_HEAD, _BODY, _BROKEN) else bytearray()
+        rest = bytes(held + self._data[self._pos :])
+        self._state = _ENDED
+        self._data, self._pos, self._head, self._body, self._scratch = b"", 0, bytearray(), bytearray(), None
+        return rest
+
+    @property
+    def error(self) -> FramingError | None:
+        """What broke the stream, or None."""
+        return self._error
+
+    @property
+    def buffered(self) -> int:
+        """Bytes held: of an unfinished frame, or not decoded yet. 0 between frames."""
+        held = 0 if self._state in (_SKIP, _STREAM) else len(self._head) + len(self._body)
+        return held + len(self._data) - self._pos
+
+    @property
+    def wanted(self) -> int:
+        """Bytes without which the frame in progress can't be complete: of its header, then of its body."""
+        if self._state == _HEAD:
+            missing = self._header_missing()
+        else:
+            missing = self._missing if self._state in (_BODY, _SKIP, _STREAM) else 0
+        return max(0, missing - (len(self._data) - self._pos))
+
+    @property
+    def stream_offset(self) -> int:
+        """Bytes of the stream that are done with; `buffered` more have arrived."""
+        return self._pushed - self.buffered
+
+    @property
+    def discarded(self) -> int:
+        """Frames skipped under `oversize="discard"`, each counted once, when its header is complete."""
+        return self._discarded
+
+    @property
+    def max_frame_length(self) -> int:
+        """The limit in force. Setting it counts from the next header on."""
+        return self._limit
+
+    @max_frame_length.setter
+    def max_frame_length(self, limit: int) -> None:
+        self._limit = verdicts.check_limit(limit)
+
+
+class Encoder:
+    """Put headers in front of bodies: `Framing.encode` and `encode_many`."""
+
+    def __init__(self, framing: Framing) -> None:
+        self._limit = verdicts.check_limit(framing.max_frame_length)
+        self._offset = framing.length_field_offset
+        self._adjustment = framing.length_adjustment
+        self._field_max = framing.length_field_max
+        self._pack = _length_writer(framing)
+
+    def encode(self, body: BytesLike, prefix: BytesLike = b"") -> bytes:
+        """Return one frame."""
+        body, prefix = _as_bytes(body), _as_bytes(prefix)
+        if len(prefix) != self._offset:
+            raise verdicts.wrong_prefix(len(prefix), self._offset)
+        return prefix + self._header(len(body)) + body
+
+    def encode_many(self, bodies: Iterable[BytesLike]) -> bytes:
+        """Return the frames of all bodies, joined."""
+        if self._offset:
+            raise verdicts.wrong_prefix(0, self._offset)
+        parts = []
+        for item in bodies:
+            body = _as_bytes(item)
+            parts.append(self._header(len(body)))
+            parts.append(body)
+        return b"".join(parts)
+
+    def _header(self, size: int) -> bytes:
+        if size > self._limit:
+            raise verdicts.body_over_limit(size, self._limit)
+        length = size - self._adjustment
+        if not 0 <= length <= self._field_max:
+            raise verdicts.body_over_field(size, self._adjustment, self._field_max, self._limit)
+        return self._pack(length)
+
+
+def _as_bytes(data: BytesLike) -> bytes:
+    return data if type(data) is bytes else memoryview(data).tobytes()
+
+
+def _length_reader(framing: Framing) -> Callable[[bytes | bytearray, int], tuple[int, ...]] | None:
+    """Return what reads a fixed length field at an offset, as struct does it: into a tuple."""
+    width, order = framing.length_field_length, framing.byteorder
+    if not width:
+        return None
+    if width in _FORMATS:
+        return struct.Struct(("<" if order == "little" else ">") + _FORMATS[width]).unpack_from
+    return lambda data, at: (int.from_bytes(data[at : at + width], order),)
+
+
+def _length_writer(framing: Framing) -> Callable[[int], bytes]:
+    width, order = framing.length_field_length, framing.byteorder
+    return (lambda length: length.to_bytes(width, order)) if width else _encode_varint
+
+
+def _encode_varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

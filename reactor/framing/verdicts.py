@@ -1,0 +1,91 @@
+"""What is wrong with a frame, said once for both twins. Law: it depends on the header alone, never on what follows it."""
+
+from __future__ import annotations
+
+from ..errors import FrameCorrupt, FrameTooLarge, FrameTruncated
+
+MAX_LENGTH = 1 << 62  # no body is longer, whatever the limit: lengths stay within 63 bits in both twins
+_SHOWN = 16  # bytes of a header that a text shows: enough for any length field and a magic in front of it
+
+_METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE", b"PRI ", b"HTTP")
+
+
+def too_large(length: int, limit: int, header: bytes, offset: int) -> FrameTooLarge:
+    text = f"body of {length} bytes announced by {_describe(header, offset)}, max_frame_length is {limit}{_hint(header)}"
+    return FrameTooLarge(text, length, limit, header, offset)
+
+
+def negative(length: int, adjustment: int, limit: int, header: bytes, offset: int) -> FrameCorrupt:
+    text = (
+        f"body of {length} bytes announced by {_describe(header, offset)}: "
+        f"length {length - adjustment} and length_adjustment {adjustment}{_hint(header)}"
+    )
+    return FrameCorrupt(text, length, limit, header, offset)
+
+
+def strip_beyond(strip: int, length: int, limit: int, header: bytes, offset: int) -> FrameCorrupt:
+    total = len(header) + length
+    text = f"frame of {total} bytes announced by {_describe(header, offset)} is shorter than strip, which is {strip}"
+    return FrameCorrupt(text + _hint(header), length, limit, header, offset)
+
+
+def varint_too_long(max_bytes: int, limit: int, header: bytes, offset: int) -> FrameCorrupt:
+    text = f"varint goes on after max_varint_bytes, which is {max_bytes}, in {_describe(header, offset)}{_hint(header)}"
+    return FrameCorrupt(text, None, limit, header, offset)
+
+
+def varint_too_big(limit: int, header: bytes, offset: int) -> FrameCorrupt:
+    text = f"varint of 2**64 or more in {_describe(header, offset)}{_hint(header)}"
+    return FrameCorrupt(text, None, limit, header, offset)
+
+
+def truncated(length: int | None, missing: int, limit: int, header: bytes, offset: int) -> FrameTruncated:
+    if length is None:
+        found = f"stream ended inside a frame: {_describe(header, offset)} is incomplete, {missing} or more bytes missing"
+    else:
+        found = (
+            f"stream ended inside a frame: {length - missing} of {length} bytes of the body "
+            f"came after {_describe(header, offset)}"
+        )
+    return FrameTruncated(f"{found}; the peer closed too early{_hint(header)}", length, limit, header, offset)
+
+
+def body_over_limit(length: int, limit: int) -> FrameTooLarge:
+    return FrameTooLarge(f"body of {length} bytes to send, max_frame_length is {limit}", length, limit)
+
+
+def body_over_field(length: int, adjustment: int, field_max: int, limit: int) -> FrameTooLarge:
+    text = (
+        f"body of {length} bytes to send needs a length of {length - adjustment} with length_adjustment {adjustment}, "
+        f"the length field holds 0 to {field_max}"
+    )
+    return FrameTooLarge(text, length, limit)
+
+
+def check_limit(limit: object) -> int:
+    """Return the limit that `max_frame_length` means."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+        raise ValueError(f"max_frame_length is {limit!r}, it must be an int, 0 or more")
+    return min(limit, MAX_LENGTH)
+
+
+def wrong_prefix(length: int, wanted: int) -> ValueError:
+    return ValueError(f"prefix has {length} bytes, length_field_offset is {wanted}")
+
+
+def _describe(header: bytes, offset: int) -> str:
+    shown = header[:_SHOWN]
+    more = "…" if len(header) > _SHOWN else ""
+    text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in shown)
+    return f"header {shown.hex(' ')}{more} '{text}{more}' at stream offset {offset}"
+
+
+def _hint(header: bytes) -> str:
+    """Name the protocol that the header looks like, if it looks like one."""
+    if header[:2] == b"\x16\x03":
+        return "; this looks like TLS: does the peer speak TLS to a plain port?"
+    if len(header) > 2 and any(header.startswith(method[: len(header)]) for method in _METHODS):
+        return "; this looks like HTTP: is the peer at the wrong port?"
+    if len(header) > 1 and all(32 <= byte < 127 or byte in b"\t\r\n" for byte in header):
+        return "; this looks like text: is the peer speaking this protocol?"
+    return ""

@@ -1,0 +1,668 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The compiled twin of the codec; _codec_py.py is the reference, and says what each name means.
+
+Law: bytes only. No pointer is kept across a call that can run Python code, but into a buffer that is held: `_data`
+and `_view` own what `_bytes` points into. Every read at `_bytes[i]` stands behind a comparison of i with `_size`,
+which is why bounds checks are off.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_FromStringAndSize
+from cpython.bytes cimport (
+    PyBytes_AS_STRING,
+    PyBytes_CheckExact,
+    PyBytes_FromStringAndSize,
+    PyBytes_GET_SIZE,
+)
+from cpython.list cimport PyList_CheckExact
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_XDECREF
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from . import verdicts
+from .piece import Piece
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1
+    PyObject *raw_bytes "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
+    char *raw_string "PyBytes_AS_STRING"(PyObject *bytes)
+
+cdef enum:
+    HEAD
+    BODY
+    SKIP
+    STREAM
+    BROKEN
+    ENDED
+
+cdef Py_ssize_t READ_SIZE = 64 * 1024
+cdef Py_ssize_t MAX_READ_SIZE = 256 * 1024
+cdef Py_ssize_t FIRST_ROOM = 256  # what a body gets before anything of it has come
+cdef uint64_t MAX_LENGTH = verdicts.MAX_LENGTH
+
+
+cdef inline uint64_t load(const uint8_t *at, int width, bint little) noexcept:
+    """Read an unsigned integer of 1 to 8 bytes. The caller has compared `at + width` with the end."""
+    cdef uint64_t value = 0
+    cdef int i
+    if width == 4 and not little:
+        return <uint32_t>at[0] << 24 | <uint32_t>at[1] << 16 | <uint32_t>at[2] << 8 | <uint32_t>at[3]
+    for i in range(width):
+        value = value << 8 | at[width - 1 - i if little else i]
+    return value
+
+
+cdef inline void store(uint8_t *at, uint64_t value, int width, bint little) noexcept:
+    """Write an unsigned integer of 1 to 8 bytes. The caller has made room for `width` of them."""
+    cdef int i
+    for i in range(width):
+        at[i if little else width - 1 - i] = value & 0xFF
+        value >>= 8
+
+
+cdef inline int varint_size(uint64_t value) noexcept:
+    cdef int size = 1
+    while value > 0x7F:
+        value >>= 7
+        size += 1
+    return size
+
+
+cdef inline void store_varint(uint8_t *at, uint64_t value) noexcept:
+    while value > 0x7F:
+        at[0] = value & 0x7F | 0x80
+        value >>= 7
+        at += 1
+    at[0] = value
+
+
+@cython.final
+@cython.no_gc
+cdef class Body:
+    """A frame under construction, in the bytes object that will be handed out; exports the room behind what has come.
+
+    It owns that object for as long as it lives, so a buffer that somebody kept never dangles.
+    """
+
+    cdef PyObject *raw
+    cdef Py_ssize_t filled, room, final
+    cdef int exports
+
+    def __dealloc__(self):
+        Py_XDECREF(self.raw)
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.at(), self.room - self.filled, 0, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer *buffer):
+        self.exports -= 1
+
+    cdef char *at(self) noexcept:
+        """Where the next byte goes."""
+        return raw_string(self.raw) + self.filled
+
+    cdef bytes take(self):
+        """Hand out the complete frame."""
+        return <bytes>self.raw
+
+
+cdef Body new_body(Py_ssize_t final, Py_ssize_t room):
+    """Begin a frame of `final` bytes with memory for `room` of them: a header announces, it doesn't allocate."""
+    cdef Body body = Body.__new__(Body)
+    body.final = final
+    body.room = min(final, room)
+    body.raw = raw_bytes(NULL, body.room)
+    return body
+
+
+cdef Body grown(Body body, Py_ssize_t room):
+    """Return the body with memory for `room` bytes: itself, or a copy while somebody holds its buffer."""
+    cdef Body copy
+    room = min(room, body.final)
+    if room <= body.room:
+        return body
+    if body.exports == 0:
+        _PyBytes_Resize(&body.raw, room)  # ours alone: nobody has seen the object yet
+        body.room = room
+        return body
+    copy = new_body(body.final, room)
+    memcpy(raw_string(copy.raw), raw_string(body.raw), body.filled)
+    copy.filled = body.filled
+    return copy
+
+
+@cython.final
+cdef class Decoder:
+    """Cut a stream into frames. Not thread-safe. An idle decoder holds no buffer.
+
+    Iterating decodes lazily what `push()` brought; `feed()` is both at once.
+    """
+
+    cdef int width, max_varint, state
+    cdef bint little, viewed, busy
+    cdef int64_t adjustment, limit, goal, done  # of the body in progress, `done` of `goal` bytes are taken
+    cdef Py_ssize_t offset, header_size, strip, size, pos  # strip: -1 for the whole header
+    cdef const uint8_t *_bytes  # the chunk at hand, of `size` bytes, decoded up to `pos`
+    cdef object _data  # owns it, if it is bytes; else _view does
+    cdef Py_buffer _view
+    cdef object pushed, length, _strip, _oversize, _error, _discarded
+    cdef bytearray head  # header of the frame in progress; None between frames
+    cdef Body body
+    cdef object scratch  # what get_buffer() gave: a bytearray, or the body itself
+
+    def __cinit__(self, framing):
+        self.width = framing.length_field_length
+        self.little = framing.byteorder == "little"
+        self.offset = framing.length_field_offset
+        self.adjustment = framing.length_adjustment
+        self._strip = framing.strip
+        self._oversize = framing.oversize
+        self.max_varint = framing.max_varint_bytes
+        self.header_size = self.offset + self.width
+        self.strip = -1 if self._strip is None else min(self._strip, MAX_LENGTH)
+        self.limit = verdicts.check_limit(framing.max_frame_length)
+        self.pushed = self._discarded = 0
+
+    def __dealloc__(self):
+        if self.viewed:
+            PyBuffer_Release(&self._view)
+
+    def feed(self, data):
+        """Return every frame that is complete with `data`.
+
+        The call that meets a bad header returns the good frames before it and sets `error`; every later one raises
+        it. Raises RuntimeError while the decoder is decoding, and after `detach()`.
+        """
+        self.open(data)
+        return self.collect()
+
+    def push(self, data):
+        """Take the next chunk without decoding it: iterate for its frames. Raises what `feed()` raises."""
+        self.open(data)
+        self.own()
+
+    def __iter__(self):
+        """Yield the frames of the chunk at hand. Stop anywhere; the next iteration goes on there."""
+        return self
+
+    def __next__(self):
+        frame = self.whole()
+        if frame is None:
+            frame = self.step()
+            if frame is None:
+                raise StopIteration
+        return frame
+
+    cdef int open(self, data) except -1:
+        """Hold the chunk's memory: a bytes object by reference, anything else by its buffer."""
+        self.check_open()
+        if self.pos < self.size:
+            raise RuntimeError("the decoder is still decoding what it was given before")
+        if not PyBytes_CheckExact(data):
+            self.busy = True
+            try:
+                data = memoryview(data)
+                if not data.contiguous:
+                    data = data.tobytes()
+            finally:
+                self.busy = False
+        self.release()
+        self.scratch = None
+        if PyBytes_CheckExact(data):
+            self._data = data
+            self._bytes = <const uint8_t *>PyBytes_AS_STRING(data)
+            self.size = PyBytes_GET_SIZE(data)
+        else:
+            PyObject_GetBuffer(data, &self._view, PyBUF_SIMPLE)
+            self.viewed = True
+            self._bytes = <const uint8_t *>self._view.buf
+            self.size = self._view.len
+        self.pushed += self.size
+        return 0
+
+    cdef int release(self) except -1:
+        """Let go of the chunk at hand."""
+        self._bytes = NULL
+        self.size = self.pos = 0
+        self._data = None
+        if self.viewed:
+            self.viewed = False
+            PyBuffer_Release(&self._view)
+        return 0
+
+    cdef int own(self) except -1:
+        """Copy what is left of a chunk that belongs to somebody else."""
+        cdef bytes rest
+        if self.viewed:
+            rest = self._bytes[self.pos : self.size]
+            self.release()
+            self._data = rest
+            self._bytes = <const uint8_t *>PyBytes_AS_STRING(rest)
+            self.size = PyBytes_GET_SIZE(rest)
+        return 0
+
+    cdef list collect(self):
+        """Decode all of the chunk at hand."""
+        cdef list frames = []
+        cdef object frame
+        self.busy = True
+        try:
+            while True:
+                frame = self.whole()
+                if frame is None:
+                    frame = self.step()
+                    if frame is None:
+                        break
+                frames.append(frame)
+        finally:
+            self.busy = False
+        self.own()
+        return frames
+
+    cdef inline bytes whole(self):
+        """The fast lane: the next frame, if all of it lies in the chunk and it is good. The rest is step()'s."""
+        cdef const uint8_t *at = self._bytes + self.pos
+        cdef Py_ssize_t left = self.size - self.pos, header = self.header_size, strip = self.strip
+        cdef uint64_t announced
+        cdef int64_t length
+        if self.state != HEAD or self.head is not None:
+            return None
+        if self.max_varint:
+            header = self.varint_header(at, left, &announced)
+            if header == 0:
+                return None
+        elif left < header:
+            return None
+        else:
+            announced = load(at + self.offset, self.width, self.little)
+        if announced > MAX_LENGTH:
+            return None
+        length = <int64_t>announced + self.adjustment  # both within 2**62, so the sum is within 63 bits
+        if length < 0 or length > self.limit or length > left - header:
+            return None
+        length += header
+        if strip < 0:
+            strip = header
+        elif strip > length:
+            return None
+        self.pos += length
+        return PyBytes_FromStringAndSize(<const char *>at + strip, length - strip)
+
+    cdef inline Py_ssize_t varint_header(self, const uint8_t *at, Py_ssize_t left, uint64_t *value) noexcept:
+        """Return the size of a header that is complete and good at `at`, else 0."""
+        cdef Py_ssize_t i = self.offset, end = min(left, self.offset + self.max_varint)
+        cdef int shift = 0
+        value[0] = 0
+        while i < end:
+            value[0] |= <uint64_t>(at[i] & 0x7F) << shift
+            if at[i] < 0x80:
+                return 0 if shift == 63 and at[i] > 1 else i + 1
+            shift += 7
+            i += 1
+        return 0
+
+    cdef object step(self):
+        """Go on to the next frame or piece; None where the chunk ends, the stream broke or the decoder was detached."""
+        while self.state != HEAD or self.take_header():
+            if self.state == BODY:
+                return self.take_body()
+            if self.state == STREAM:
+                return self.take_piece()
+            if self.state != SKIP:
+                return None
+            self.take(self.goal - self.done)
+            if not self.leave_frame():
+                return None
+        return None
+
+    cdef Py_ssize_t take(self, int64_t count):
+        """Move over at most `count` bytes of the body in progress; return how many."""
+        cdef Py_ssize_t taken = min(count, self.size - self.pos)
+        self.pos += taken
+        self.done += taken
+        return taken
+
+    cdef bint leave_frame(self):
+        """Return to HEAD if the frame in progress is complete; let go of an exhausted chunk."""
+        if self.pos == self.size:
+            self.release()
+        if self.done < self.goal:
+            return False
+        self.state = HEAD
+        self.head = None
+        self.body = None
+        return True
+
+    cdef bint take_header(self) except -1:
+        """Collect the header and judge it; False while it is incomplete, or bad."""
+        cdef Py_ssize_t wanted, taken
+        while self.state == HEAD:
+            wanted = self.header_missing()
+            if wanted == 0:
+                self.judge()
+                return self.state != BROKEN
+            taken = min(wanted, self.size - self.pos)
+            if taken == 0:
+                self.release()
+                return False
+            if self.head is None:
+                self.head = bytearray()
+            self.head += self._bytes[self.pos : self.pos + taken]
+            self.pos += taken
+            if self.max_varint and len(self.head) > self.offset:
+                self.check_varint()
+        return False
+
+    cdef Py_ssize_t header_missing(self) except -1:
+        """How many bytes the header certainly lacks: all of a fixed one, the next one of a varint."""
+        cdef Py_ssize_t have = 0 if self.head is None else len(self.head)
+        if not self.max_varint:
+            return self.header_size - have
+        if have <= self.offset:
+            return self.offset + 1 - have
+        return self.head[have - 1] >> 7
+
+    cdef int check_varint(self) except -1:
+        cdef Py_ssize_t have = len(self.head) - self.offset
+        cdef int last = self.head[self.offset + have - 1]
+        if have == self.max_varint and last & 0x80:
+            self.fail(verdicts.varint_too_long(self.max_varint, self.limit, bytes(self.head), self.frame_at()))
+        elif have == 10 and last > 1:
+            self.fail(verdicts.varint_too_big(self.limit, bytes(self.head), self.frame_at()))
+        return 0
+
+    cdef int judge(self) except -1:
+        """Decide what becomes of the frame whose header is complete. The order is fixed in the design."""
+        header = bytes(self.head)
+        length = self.announced() + self.adjustment
+        if length < 0:
+            return self.fail(verdicts.negative(length, self.adjustment, self.limit, header, self.frame_at()))
+        over = length > self.limit
+        if over and self._oversize == "error":
+            return self.fail(verdicts.too_large(length, self.limit, header, self.frame_at()))
+        self.length = length
+        self.goal = min(length, MAX_LENGTH)  # more than anybody will ever send
+        self.done = 0
+        if over and self._oversize == "discard":
+            self._discarded += 1
+            self.state = SKIP
+            return 0
+        if self._strip is not None and self._strip > len(header) + length:
+            return self.fail(verdicts.strip_beyond(self._strip, length, self.limit, header, self.frame_at()))
+        self.state = STREAM if over else BODY
+        return 0
+
+    cdef object announced(self):
+        if not self.max_varint:
+            return load(<const uint8_t *><char *>self.head + self.offset, self.width, self.little)
+        value = 0
+        for shift, byte in enumerate(self.head[self.offset :]):
+            value |= (byte & 0x7F) << 7 * shift
+        return value
+
+    cdef object take_body(self):
+        """Return the frame if it is complete, else keep what there is of its body."""
+        cdef Body body = self.body
+        cdef Py_ssize_t there = min(self.goal - self.done, self.size - self.pos)
+        if body is None:
+            body = self.begin_body(there)
+        self.body = body
+        if body.filled + there > body.room:
+            body = self.grow(max(body.filled + there, 2 * body.filled))
+        memcpy(body.at(), self._bytes + self.pos, there)
+        body.filled += there
+        self.take(there)
+        return self.end_body()
+
+    cdef Body begin_body(self, Py_ssize_t there):
+        """Make the object that will be handed out: what `strip` leaves of the header is its beginning."""
+        cdef Py_ssize_t header = len(self.head)
+        cdef Py_ssize_t kept = header - self.strip if 0 <= self.strip < header else 0
+        cdef Body body = new_body(kept + self.goal, kept + max(there, FIRST_ROOM))
+        memcpy(body.at(), <char *>self.head + header - kept, kept)
+        body.filled = kept
+        return body
+
+    cdef Body grow(self, Py_ssize_t room):
+        """Make room in the body in progress. Out of memory is the end of the decoder: the body is lost with it."""
+        try:
+            self.body = grown(self.body, room)
+        except MemoryError:
+            self.detach()
+            raise
+        return self.body
+
+    cdef object end_body(self):
+        """Return the frame in progress if it is complete."""
+        cdef Py_ssize_t header = len(self.head)
+        cdef Body body = self.body
+        if not self.leave_frame():
+            return None
+        frame = body.take()
+        return frame[self.strip - header :] if self.strip > header else frame
+
+    cdef object take_piece(self):
+        """Return what has come of a streamed frame; the first piece has what `strip` leaves of the header."""
+        cdef int64_t done = self.done
+        cdef Py_ssize_t start = self.pos, count = self.take(self.goal - self.done)
+        if count == 0 and done < self.goal:
+            self.leave_frame()
+            return None
+        taken = self._bytes[start : start + count]
+        header = len(self.head)
+        strip = header if self._strip is None else self._strip
+        total = header + self.length - strip
+        if done == 0:
+            taken, at = bytes((self.head + taken)[strip:]), 0
+        else:
+            at = done + header - strip
+            taken, at = taken[max(0, -at) :], max(0, at)
+        ended = self.leave_frame()
+        return Piece(taken, at, total) if taken or ended else None
+
+    cdef int fail(self, error) except -1:
+        self._error = error
+        self.state = BROKEN
+        return 0
+
+    cdef object frame_at(self):
+        """Where in the stream the frame in progress begins, while all of it is held."""
+        return self.pushed - self.held()
+
+    cdef object held(self):
+        cdef Py_ssize_t held = self.size - self.pos
+        if self.state != SKIP and self.state != STREAM and self.head is not None:
+            held += len(self.head) + (self.done if self.state == BODY else 0)
+        return held
+
+    cdef int check_open(self) except -1:
+        if self._error is not None:
+            raise self._error
+        if self.state == ENDED:
+            raise RuntimeError("the decoder was detached: its rest was handed over")
+        if self.busy:
+            raise RuntimeError("the decoder is still decoding what it was given before")
+        return 0
+
+    def get_buffer(self, Py_ssize_t sizehint=-1):
+        """Return a writable buffer for the next bytes of the stream; tell with `buffer_updated()` how many came.
+
+        Of a large body it is the room in its final object: it arrives without a copy.
+        """
+        self.check_open()
+        cdef Py_ssize_t size = min(sizehint, MAX_READ_SIZE) if sizehint > 0 else READ_SIZE
+        if self.state == BODY and self.body is not None and self.body.filled >= READ_SIZE and self.pos == self.size:
+            self.scratch = self.grow(2 * self.body.filled)
+        else:
+            self.scratch = PyByteArray_FromStringAndSize(NULL, size)
+        return memoryview(self.scratch)
+
+    def buffer_updated(self, Py_ssize_t nbytes):
+        """Decode the first `nbytes` bytes of the last `get_buffer()`: returns and raises what `feed()` does."""
+        cdef Body body
+        self.check_open()
+        scratch, self.scratch = self.scratch, None
+        if scratch is None:
+            raise RuntimeError("buffer_updated() without a get_buffer() before it")
+        body = self.body if scratch is self.body else None
+        size = len(scratch) if body is None else body.room - body.filled
+        if not 0 <= nbytes <= size:
+            raise ValueError(f"nbytes is {nbytes}, get_buffer() offered {size}")
+        if body is None:
+            return self.feed(memoryview(scratch)[:nbytes])
+        body.filled += nbytes
+        self.done += nbytes
+        self.pushed += nbytes
+        frame = self.end_body()
+        return [] if frame is None else [frame]
+
+    def feed_eof(self):
+        """Say that the stream has ended. Raises FrameTruncated where a frame is unfinished."""
+        self.check_open()
+        buffered = self.buffered
+        if self.state == HEAD and not buffered:
+            return
+        length, missing = (None if self.state == HEAD else self.length), self.wanted
+        header = bytes(self.head or b"")
+        if self.state == SKIP or self.state == STREAM:
+            at = self.stream_offset - (length - missing) - len(header)
+        else:
+            at = self.frame_at()
+        self.fail(verdicts.truncated(length, missing, self.limit, header, at))
+        raise self._error
+
+    def detach(self):
+        """Hand over the bytes that are not part of a delivered frame, and end."""
+        held = b""
+        if self.head is not None and self.state in (HEAD, BODY, BROKEN):
+            held = bytes(self.head)
+            if self.body is not None and self.body.raw is not NULL:
+                held += raw_string(self.body.raw)[self.body.filled - self.done : self.body.filled]
+        if self.size > self.pos:
+            held += self._bytes[self.pos : self.size]
+        self.release()
+        self.state = ENDED
+        self.head = self.body = self.scratch = None
+        return held
+
+    @property
+    def error(self):
+        """What broke the stream, or None."""
+        return self._error
+
+    @property
+    def buffered(self):
+        """Bytes held: of an unfinished frame, or not decoded yet. 0 between frames."""
+        return self.held()
+
+    @property
+    def wanted(self):
+        """Bytes without which the frame in progress can't be complete: of its header, then of its body."""
+        if self.state == HEAD:
+            missing = self.header_missing()
+        else:
+            missing = self.length - self.done if self.state in (BODY, SKIP, STREAM) else 0
+        return max(0, missing - (self.size - self.pos))
+
+    @property
+    def stream_offset(self):
+        """Bytes of the stream that are done with; `buffered` more have arrived."""
+        return self.pushed - self.held()
+
+    @property
+    def discarded(self):
+        """Frames skipped under `oversize="discard"`, each counted once, when its header is complete."""
+        return self._discarded
+
+    @property
+    def max_frame_length(self):
+        """The limit in force. Setting it counts from the next header on."""
+        return self.limit
+
+    @max_frame_length.setter
+    def max_frame_length(self, limit):
+        self.limit = verdicts.check_limit(limit)
+
+
+@cython.final
+cdef class Encoder:
+    """Put headers in front of bodies: `Framing.encode` and `encode_many`."""
+
+    cdef int width
+    cdef bint little
+    cdef Py_ssize_t offset
+    cdef int64_t limit, adjustment
+    cdef uint64_t field_max
+
+    def __cinit__(self, framing):
+        self.width = framing.length_field_length
+        self.little = framing.byteorder == "little"
+        self.offset = framing.length_field_offset
+        self.adjustment = framing.length_adjustment
+        self.limit = verdicts.check_limit(framing.max_frame_length)
+        self.field_max = framing.length_field_max
+
+    def encode(self, body, prefix=b""):
+        """Return one frame."""
+        cdef bytes text = as_bytes(body), front = as_bytes(prefix), frame
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
+        if PyBytes_GET_SIZE(front) != self.offset:
+            raise verdicts.wrong_prefix(len(front), self.offset)
+        cdef Py_ssize_t header = self.header_size(size)
+        frame = PyBytes_FromStringAndSize(NULL, self.offset + header + size)
+        cdef uint8_t *at = <uint8_t *>PyBytes_AS_STRING(frame)
+        memcpy(at, PyBytes_AS_STRING(front), self.offset)
+        self.put(at + self.offset, text, header)
+        return frame
+
+    def encode_many(self, bodies):
+        """Return the frames of all bodies, joined."""
+        cdef Py_ssize_t total = 0, header
+        cdef list texts
+        cdef bytes out, text
+        if self.offset:
+            raise verdicts.wrong_prefix(0, self.offset)
+        texts = exact_bytes(bodies)
+        for text in texts:
+            total += self.header_size(PyBytes_GET_SIZE(text)) + PyBytes_GET_SIZE(text)
+        out = PyBytes_FromStringAndSize(NULL, total)
+        cdef uint8_t *at = <uint8_t *>PyBytes_AS_STRING(out)
+        for text in texts:  # no Python code has run since the sizes were added up, so they still hold
+            header = self.width or varint_size(PyBytes_GET_SIZE(text) - self.adjustment)
+            self.put(at, text, header)
+            at += header + PyBytes_GET_SIZE(text)
+        return out
+
+    cdef inline Py_ssize_t header_size(self, Py_ssize_t size) except -1:
+        """Return the bytes that the length field takes; refuse a body that can't be announced."""
+        cdef int64_t length = size - self.adjustment
+        if size > self.limit:
+            raise verdicts.body_over_limit(size, self.limit)
+        if length < 0 or <uint64_t>length > self.field_max:
+            raise verdicts.body_over_field(size, self.adjustment, self.field_max, self.limit)
+        return self.width or varint_size(length)
+
+    cdef inline void put(self, uint8_t *at, bytes text, Py_ssize_t header) noexcept:
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
+        if self.width:
+            store(at, size - self.adjustment, self.width, self.little)
+        else:
+            store_varint(at, size - self.adjustment)
+        memcpy(at + header, PyBytes_AS_STRING(text), size)
+
+
+cdef inline bytes as_bytes(data):
+    return <bytes>data if PyBytes_CheckExact(data) else memoryview(data).tobytes()
+
+
+cdef list exact_bytes(bodies):
+    """Return a list of nothing but bytes: the one given, if it is that already."""
+    if not PyList_CheckExact(bodies):
+        bodies = list(bodies)
+    for body in <list>bodies:
+        if not PyBytes_CheckExact(body):
+            return [as_bytes(item) for item in list(bodies)]
+    return <list>bodies
