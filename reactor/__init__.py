@@ -1,1 +1,43 @@
-from .framing import EXTENSION, Framing
+"""A callback-style event loop on the standard library's selectors, with length-prefixed framing at memcpy speed."""
+
+from .errors import (
+    ConnectionTimeout,
+    FrameCorrupt,
+    FrameTooLarge,
+    FrameTruncated,
+    FramingError,
+    ReactorError,
+    WriteBufferFull,
+)
+from .framing import EXTENSION, Decoder, Framing, Piece
+from .loop import EventLoop, Handle, Timer
+from .protocol import FramedProtocol, Protocol, Transport
+from .reactor import Reactor, Server
+from .transport import Connection, Connector, Limits
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "EXTENSION",
+    "Connection",
+    "ConnectionTimeout",
+    "Connector",
+    "Decoder",
+    "EventLoop",
+    "FrameCorrupt",
+    "FrameTooLarge",
+    "FrameTruncated",
+    "FramedProtocol",
+    "Framing",
+    "FramingError",
+    "Handle",
+    "Limits",
+    "Piece",
+    "Protocol",
+    "Reactor",
+    "ReactorError",
+    "Server",
+    "Timer",
+    "Transport",
+    "WriteBufferFull",
+]

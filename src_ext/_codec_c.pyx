@@ -559,6 +559,11 @@ cdef class Decoder:
         return self.held()
 
     @property
+    def undecoded(self):
+        """Bytes of the chunk at hand that an iteration has not come to."""
+        return self.size - self.pos
+
+    @property
     def wanted(self):
         """Bytes without which the frame in progress can't be complete: of its header, then of its body."""
         if self.state == HEAD:

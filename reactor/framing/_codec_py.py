@@ -224,7 +224,7 @@ class Decoder:
         strip = header_size if self._strip is None else self._strip
         total = header_size + self._length - strip
         if done == 0:
-            taken, at = (self._head + taken)[strip:], 0
+            taken, at = bytes(self._head + taken)[strip:], 0
         else:
             at = done + header_size - strip
             taken, at = taken[max(0, -at) :], max(0, at)
@@ -295,7 +295,12 @@ class Decoder:
     def buffered(self) -> int:
         """Bytes held: of an unfinished frame, or not decoded yet. 0 between frames."""
         held = 0 if self._state in (_SKIP, _STREAM) else len(self._head) + len(self._body)
-        return held + len(self._data) - self._pos
+        return held + self.undecoded
+
+    @property
+    def undecoded(self) -> int:
+        """Bytes of the chunk at hand that an iteration has not come to."""
+        return len(self._data) - self._pos
 
     @property
     def wanted(self) -> int:
@@ -304,7 +309,7 @@ class Decoder:
             missing = self._header_missing()
         else:
             missing = self._missing if self._state in (_BODY, _SKIP, _STREAM) else 0
-        return max(0, missing - (len(self._data) - self._pos))
+        return max(0, missing - self.undecoded)
 
     @property
     def stream_offset(self) -> int:

@@ -1,0 +1,347 @@
+"""EventLoop: one thread that waits once and calls back. Law: it knows fds and callables, no protocol.
+
+One turn, in this order (docs/design.md numbers it, tests/loop/test_turn.py holds it):
+poll; fd callbacks; due timers; the ready queue as it stood; this turn's writes leave; deferred closes.
+"""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .handle import Handle
+from .signals import Signals
+from .threads import Threads
+from .timers import Timer, TimerQueue
+from .wakeup import Waker
+from .watch import Watch, nothing_to_do
+
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_LONGEST_POLL = 3600.0  # seconds; some selectors overflow on years, and an extra turn an hour costs nothing
+
+T = TypeVar("T")
+Loop = TypeVar("Loop", bound="EventLoop")
+ExceptionHandler = Callable[["EventLoop", dict[str, Any]], object]
+
+_log = logging.getLogger(__name__)
+
+
+class EventLoop:
+    """Call back when a file object is ready, when a time has come, or soon.
+
+    One thread runs it and calls everything but `call_soon_threadsafe()`, which any thread may call. `selector`: any
+    `selectors.BaseSelector`, closed with the loop. `clock`: seconds, never going back.
+    """
+
+    def __init__(
+        self, selector: selectors.BaseSelector | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._selector = selectors.DefaultSelector() if selector is None else selector
+        self._clock = clock
+        self._ready: deque[Handle] = deque()
+        self._timers = TimerQueue()
+        self._due: deque[Timer] = deque()
+        self._flushes: deque[Callable[[], object]] = deque()
+        self._closes: deque[Callable[[], object]] = deque()
+        self._waker = Waker()
+        self._bell = Watch(self._selector, self._waker, self._waker.drain, nothing_to_do)
+        self._bell.want(_READ)
+        self._signals = Signals(self._waker, self._ready.append)
+        self._threads = Threads(self.call_soon_threadsafe)
+        self._exception_handler: ExceptionHandler | None = None
+        self._inbox = threading.Lock()  # held while another thread leaves a call, and while the loop closes
+        self._running = self._in_turn = self._stopping = self._closed = False
+        self._turns = self._events = self._calls = self._timers_run = self._reports = 0
+        self.now = self.time()
+
+    # --- running
+
+    def run(self) -> None:
+        """Make turns until `stop()`.
+
+        On the main thread, while SIGINT has Python's default handler, the first SIGINT stops the loop and the second
+        raises KeyboardInterrupt. KeyboardInterrupt and SystemExit leave with all state in order: `run()` again goes on.
+        """
+        self._check_open()
+        if self._running:
+            raise RuntimeError("the loop is running already")
+        self._running = True
+        interrupts = self._signals.take_interrupts(self.stop)
+        try:
+            self.run_once()
+            while not self._stopping:
+                self.run_once()
+        finally:
+            self._running = self._stopping = False
+            self._signals.give_interrupts_back(interrupts)
+
+    def run_once(self, timeout: float | None = None) -> None:
+        """Make one turn; wait at most `timeout` seconds for something to happen (None: as long as it takes)."""
+        self._check_open()
+        if self._in_turn:
+            raise RuntimeError("a turn can't be made from inside a turn")
+        self._in_turn = True
+        try:
+            self._run_deferred()  # what was written or closed outside a turn leaves before the poll, too
+            events = self._selector.select(self._poll_timeout(timeout))
+            self.now = self._clock()
+            self._turns += 1
+            self._run_events(events)
+            self._run_timers()
+            self._run_ready()
+            self._run_deferred()
+        finally:
+            self._in_turn = False
+
+    def stop(self) -> None:
+        """Let `run()` return when this turn is complete; before `run()`: after one turn that doesn't wait."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """Let go of everything. Idempotent; not from inside a turn."""
+        if self._closed:
+            return
+        if self._in_turn:
+            raise RuntimeError("a running loop can't be closed: stop() it first")
+        with self._inbox:
+            self._closed = True
+        self._threads.close()
+        self._signals.close()
+        self._ready.clear()
+        self._due.clear()
+        self._timers = TimerQueue()
+        self._selector.close()
+        self._waker.close()
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def is_running(self) -> bool:
+        return self._running
+
+    def __enter__(self: Loop) -> Loop:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- time and calls
+
+    def time(self) -> float:
+        """Return the clock's time in seconds. `now` is what it was when this turn's poll returned."""
+        return self._clock()
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> Handle:
+        """Call in the next turn that finds it in the queue, first in first out. Loop thread only."""
+        self._check_open()
+        handle = Handle(callback, args)
+        self._ready.append(handle)
+        return handle
+
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> Handle:
+        """Do what `call_soon()` does, from any thread. Raises RuntimeError once the loop is closed."""
+        handle = Handle(callback, args)
+        with self._inbox:
+            self._check_open()
+            self._ready.append(handle)
+            self._waker.wake()
+        return handle
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call after `delay` seconds, never early; equal deadlines first in, first out."""
+        return self.call_at(self._clock() + delay, callback, *args)
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call once `time()` is `when` or more."""
+        self._check_open()
+        return self._timers.add(when, callback, args)
+
+    def call_every(self, interval: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call every `interval` seconds, first in `interval` seconds, until cancelled. Runs that were missed are skipped."""
+        self._check_open()
+        if interval <= 0:
+            raise ValueError(f"interval is {interval!r}, it must be more than 0 seconds")
+        return self._timers.add(self._clock() + interval, callback, args, interval)
+
+    def run_in_thread(
+        self, function: Callable[..., T], *args: Any, on_done: Callable[[Future[T]], object] | None = None
+    ) -> Future[T]:
+        """Run a blocking call in a thread; `on_done(future)` is then called on the loop thread."""
+        self._check_open()
+        return self._threads.submit(function, args, on_done)
+
+    def defer_flush(self, callback: Callable[[], object]) -> None:
+        """Call when the callbacks of this turn are done, before closes and the next poll: for writes to leave together."""
+        self._flushes.append(callback)
+
+    def defer_close(self, callback: Callable[[], object]) -> None:
+        """Call as the last thing of this turn: for ends, so that nothing comes after them."""
+        self._closes.append(callback)
+
+    # --- file objects
+
+    def watch(self, fileobj: Any, on_read: Callable[[], object], on_write: Callable[[], object]) -> Watch:
+        """Return a Watch without interest yet: `want()` sets it. For transports; one per file object."""
+        return Watch(self._selector, fileobj, on_read, on_write)
+
+    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+        """Call whenever `fd` (an int, or anything with `fileno()`) is readable; replaces an earlier callback."""
+        watch = self._watch_of(fd)
+        watch.on_read = Handle(callback, args)
+        watch.add(_READ)
+
+    def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
+        """Call whenever `fd` is writable; replaces an earlier callback."""
+        watch = self._watch_of(fd)
+        watch.on_write = Handle(callback, args)
+        watch.add(_WRITE)
+
+    def remove_reader(self, fd: Any) -> bool:
+        """Stop calling back for reading; tell whether there was a callback. Before the fd is closed."""
+        return self._unwatch(fd, _READ)
+
+    def remove_writer(self, fd: Any) -> bool:
+        """Stop calling back for writing; tell whether there was a callback. Before the fd is closed."""
+        return self._unwatch(fd, _WRITE)
+
+    def _watch_of(self, fd: Any) -> Watch:
+        self._check_open()
+        key = self._selector.get_map().get(fd)
+        return Watch(self._selector, fd, nothing_to_do, nothing_to_do) if key is None else key.data
+
+    def _unwatch(self, fd: Any, event: int) -> bool:
+        key = None if self._closed else self._selector.get_map().get(fd)
+        if key is None or not key.data.mask & event:
+            return False
+        key.data.remove(event)
+        return True
+
+    # --- signals
+
+    def add_signal_handler(self, signum: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call on the loop whenever `signum` comes. Main thread only."""
+        self._check_open()
+        self._signals.add(signum, Handle(callback, args))
+
+    def remove_signal_handler(self, signum: int) -> bool:
+        """Give the signal back to whoever had it before; tell whether there was a callback."""
+        return self._signals.remove(signum)
+
+    # --- reports
+
+    def set_exception_handler(self, handler: ExceptionHandler | None) -> None:
+        """Call `handler(loop, context)` for what nobody else can be told; None: log it. The loop goes on either way."""
+        if handler is not None and not callable(handler):
+            raise TypeError(f"a callable or None is needed, not {handler!r}")
+        self._exception_handler = handler
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report `context`: `message`, `exception`, and what else is known."""
+        self._reports += 1
+        handler = self._exception_handler
+        if handler is None:
+            return _log_context(context)
+        try:
+            handler(self, context)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            _log_context(context)
+            _log_context({"message": "exception in the exception handler", "exception": exc})
+
+    def stats(self) -> dict[str, int]:
+        """Return counters since the start, and sizes as they are now."""
+        return {
+            "turns": self._turns,
+            "events": self._events,
+            "calls": self._calls,
+            "timers_run": self._timers_run,
+            "wakeups": self._waker.rings,
+            "reports": self._reports,
+            "ready": len(self._ready),
+            "timers": len(self._timers),
+            "watched": 0 if self._closed else len(self._selector.get_map()) - 1,
+        }
+
+    # --- the turn
+
+    def _poll_timeout(self, timeout: float | None) -> float | None:
+        if self._ready or self._due or self._flushes or self._closes or self._stopping:
+            return 0
+        deadline = self._timers.next_deadline()
+        if deadline is not None:
+            until = min(max(0.0, deadline - self._clock()), _LONGEST_POLL)
+            timeout = until if timeout is None else min(timeout, until)
+        return timeout if timeout is None else max(0, timeout)
+
+    def _run_events(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
+        self._events += len(events)
+        for key, mask in events:
+            watch = key.data
+            try:
+                if mask & watch.mask & _READ:
+                    watch.on_read()
+                if mask & watch.mask & _WRITE:
+                    watch.on_write()
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as exc:
+                self._report("exception in a file callback", exc, fileobj=key.fileobj)
+
+    def _run_timers(self) -> None:
+        """Run what is due now; a timer that these set up waits for the next turn, even if it is due at once."""
+        self._due.extend(self._timers.pop_due(self.now))
+        while self._due:
+            timer = self._due.popleft()
+            self._timers_run += 1
+            self._run(timer)
+            if timer.interval:
+                self._timers.repeat(timer, self._clock())
+
+    def _run_ready(self) -> None:
+        """Run what is in the queue now; what these add waits for the next turn, so that nobody starves the poll."""
+        for _ in range(len(self._ready)):
+            self._run(self._ready.popleft())
+
+    def _run_deferred(self) -> None:
+        """Let writes leave, then closes happen; a close may write or close again, so until nothing is left."""
+        while self._flushes or self._closes:
+            while self._flushes:
+                self._guard(self._flushes.popleft())
+            for _ in range(len(self._closes)):
+                self._guard(self._closes.popleft())
+
+    def _run(self, handle: Handle) -> None:
+        self._calls += 1
+        self._guard(handle)
+
+    def _guard(self, callback: Callable[[], object]) -> None:
+        try:
+            callback()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            self._report("exception in a callback", exc, handle=callback)
+
+    def _report(self, message: str, exc: BaseException, **known: Any) -> None:
+        self.call_exception_handler({"message": message, "exception": exc, **known})
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the loop is closed")
+
+
+def _log_context(context: dict[str, Any]) -> None:
+    exc = context.get("exception")
+    details = "".join(f"; {key}: {value!r}" for key, value in context.items() if key not in ("message", "exception"))
+    info = (type(exc), exc, exc.__traceback__) if isinstance(exc, BaseException) else None
+    _log.error("%s%s", context.get("message", "unhandled report"), details, exc_info=info)

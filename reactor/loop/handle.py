@@ -1,0 +1,34 @@
+"""Handle: a callback that is to be called once, unless it is cancelled first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Handle:
+    """A scheduled call. `cancel()` at any time before it; loop thread only."""
+
+    __slots__ = ("_args", "_callback", "cancelled")
+
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        if not callable(callback):
+            raise TypeError(f"a callable is needed, not {callback!r}")
+        self._callback: Callable[..., object] = callback
+        self._args = args
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Never make the call. What it would have used is let go at once, not when it would have been due."""
+        self.cancelled = True
+        self._callback, self._args = _nothing, ()
+
+    def __call__(self) -> object:
+        return self._callback(*self._args)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'cancelled' if self.cancelled else self._callback!r}>"
+
+
+def _nothing() -> None:
+    """What a cancelled handle calls."""

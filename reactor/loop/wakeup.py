@@ -1,0 +1,48 @@
+"""Waker: a doorbell for a loop that sleeps in its selector. Law: it carries no message; who rings has left it elsewhere."""
+
+from __future__ import annotations
+
+import socket
+
+
+class Waker:
+    """Wake the selector from any thread, and from a signal handler. Rings before the next `drain()` cost one byte."""
+
+    def __init__(self) -> None:
+        self._inside, self._outside = socket.socketpair()
+        self._inside.setblocking(False)
+        self._outside.setblocking(False)
+        self._rung = False
+        self.rings = 0
+
+    def fileno(self) -> int:
+        """The end that the selector watches."""
+        return self._inside.fileno()
+
+    def signal_fd(self) -> int:
+        """The end for `signal.set_wakeup_fd`."""
+        return self._outside.fileno()
+
+    def wake(self) -> None:
+        """Make the selector return. Any thread; takes no lock, so a signal handler may call it."""
+        if self._rung:
+            return
+        self._rung = True
+        self.rings += 1
+        try:
+            self._outside.send(b"\0")
+        except BlockingIOError:
+            pass  # the pipe is full of rings, so the selector wakes; any other error would be a hang, and is raised
+
+    def drain(self) -> None:
+        """Take the rings. Whoever rings after this rings again, so look for what they left only after it."""
+        try:
+            while len(self._inside.recv(4096)) == 4096:
+                pass
+        except BlockingIOError:
+            pass
+        self._rung = False
+
+    def close(self) -> None:
+        self._inside.close()
+        self._outside.close()

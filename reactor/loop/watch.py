@@ -1,0 +1,55 @@
+"""Watch: what one file object waits for, and who is told. Law: the selector is changed only when the interest changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from selectors import BaseSelector
+from typing import Any
+
+
+class Watch:
+    """The registration of one file object. Its identity is this object, never the fd number, which may be reused.
+
+    `mask` is the interest in force: the loop looks at it again before each call, so what an earlier callback of the
+    same turn gave up is not called.
+    """
+
+    __slots__ = ("_fileobj", "_selector", "mask", "on_read", "on_write")
+
+    def __init__(
+        self,
+        selector: BaseSelector,
+        fileobj: Any,
+        on_read: Callable[[], object],
+        on_write: Callable[[], object],
+    ) -> None:
+        self._selector = selector
+        self._fileobj = fileobj
+        self.on_read = on_read
+        self.on_write = on_write
+        self.mask = 0
+
+    def want(self, mask: int) -> None:
+        """Be interested in EVENT_READ, EVENT_WRITE, both or nothing (0: selectors know no empty interest)."""
+        if mask == self.mask:
+            return
+        if not self.mask:
+            self._selector.register(self._fileobj, mask, self)
+        elif not mask:
+            self._selector.unregister(self._fileobj)
+        else:
+            self._selector.modify(self._fileobj, mask, self)
+        self.mask = mask
+
+    def add(self, event: int) -> None:
+        self.want(self.mask | event)
+
+    def remove(self, event: int) -> None:
+        self.want(self.mask & ~event)
+
+
+def nothing_to_do() -> None:
+    """What a direction that nobody watches calls."""
+
+
+

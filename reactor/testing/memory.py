@@ -1,0 +1,143 @@
+"""Sockets in memory, and the selector that knows them. Law: no kernel, so a test decides what every call finds.
+
+A `Connection` can't tell a `MemorySocket` from a real one. Its hooks decide how much a send takes, how much a read
+gives, and which error either meets.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..loop import EventLoop
+from ..transport import Connection, Limits
+
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+
+class MemorySocket:
+    """One end of a stream in memory, with the methods that a transport calls.
+
+    `send_sizes`: how many bytes the next sends take at most, 0 for BlockingIOError; then `capacity` alone rules, the
+    bytes that may lie unread at the other end. `read_size`: at most so many bytes a read. `fail_send`, `fail_read`:
+    the OSError that the next call raises.
+    """
+
+    family = 0
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.peer: MemorySocket = self
+        self.incoming = bytearray()
+        self.send_sizes: list[int] = []
+        self.read_size: int | None = None
+        self.fail_send: OSError | None = None
+        self.fail_read: OSError | None = None
+        self.ended = self.closed = self.was_reset = False  # ended: it has sent FIN
+
+    def setblocking(self, flag: bool) -> None:
+        """Memory never blocks."""
+
+    def setsockopt(self, level: int, option: int, value: Any) -> None:
+        """The only option that a transport sets on its way out is the one that makes its close a reset."""
+        self.was_reset = True
+
+    def getsockname(self) -> str:
+        return "memory"
+
+    def recv_into(self, buffer: memoryview) -> int:
+        if self.fail_read is not None:
+            error, self.fail_read = self.fail_read, None
+            raise error
+        if self.peer.was_reset and self.peer.closed:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        if not self.incoming and not self.peer.ended:
+            raise BlockingIOError(11, "nothing to read")
+        count = min(len(buffer), len(self.incoming), self.read_size or len(buffer))
+        buffer[:count] = self.incoming[:count]
+        del self.incoming[:count]
+        return count
+
+    def send(self, data: bytes | memoryview) -> int:
+        if self.fail_send is not None:
+            error, self.fail_send = self.fail_send, None
+            raise error
+        if self.peer.closed:
+            raise BrokenPipeError(32, "Broken pipe")
+        room = min(self.room(), self.send_sizes.pop(0)) if self.send_sizes else self.room()
+        if room == 0:
+            raise BlockingIOError(11, "no room")
+        self.peer.incoming += data[:room]
+        return min(room, len(data))
+
+    def sendmsg(self, chunks: Iterable[bytes | memoryview]) -> int:
+        return self.send(b"".join(chunks))
+
+    def shutdown(self, how: int) -> None:
+        self.ended = True
+
+    def close(self) -> None:
+        self.closed = self.ended = True
+
+    def room(self) -> int:
+        return max(0, self.capacity - len(self.peer.incoming))
+
+    def readiness(self) -> int:
+        readable = self.incoming or self.peer.ended or self.fail_read
+        writable = self.room() or self.peer.closed or self.fail_send
+        return (_READ if readable else 0) | (_WRITE if writable else 0)
+
+
+class MemorySelector(selectors.BaseSelector):
+    """Knows when memory sockets are ready; real file objects, the loop's doorbell for one, it leaves to the system."""
+
+    def __init__(self) -> None:
+        self._system = selectors.DefaultSelector()
+        self._memory: dict[int, selectors.SelectorKey] = {}
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        if not isinstance(fileobj, MemorySocket):
+            return self._system.register(fileobj, events, data)
+        if id(fileobj) in self._memory:
+            raise KeyError(f"{fileobj!r} is already registered")
+        key = self._memory[id(fileobj)] = selectors.SelectorKey(fileobj, id(fileobj), events, data)  # type: ignore[arg-type]
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        if not isinstance(fileobj, MemorySocket):
+            return self._system.unregister(fileobj)
+        return self._memory.pop(id(fileobj))
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = [(key, mask) for key in self._memory.values() if (mask := key.fileobj.readiness() & key.events)]  # type: ignore[union-attr]
+        return ready + self._system.select(0 if ready else timeout)
+
+    def close(self) -> None:
+        self._memory.clear()
+        self._system.close()
+
+    def get_map(self) -> Any:
+        return {**self._system.get_map(), **self._memory}
+
+
+def memory_sockets(capacity: int = 256 * 1024) -> tuple[MemorySocket, MemorySocket]:
+    """Return two connected sockets; `capacity` bytes may lie unread in each direction."""
+    one, other = MemorySocket(capacity), MemorySocket(capacity)
+    one.peer, other.peer = other, one
+    return one, other
+
+
+def memory_pair(
+    loop: EventLoop, one: Any, other: Any, *, limits: Limits | None = None, capacity: int = 256 * 1024
+) -> tuple[Connection, Connection]:
+    """Connect two protocols in memory, on a loop with a `MemorySelector`; return their transports."""
+    inbox = memoryview(bytearray(256 * 1024))
+    pair: Sequence[tuple[Any, MemorySocket]] = list(zip((one, other), memory_sockets(capacity), strict=True))
+    made = [
+        Connection(loop, sock, protocol, limits or Limits(), inbox, "memory", lambda connection: None)  # type: ignore[arg-type]
+        for protocol, sock in pair
+    ]
+    for connection in made:
+        loop.call_soon(connection.start)
+    return made[0], made[1]

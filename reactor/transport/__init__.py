@@ -1,0 +1,8 @@
+"""Between sockets and protocols: addresses, bounds, and one Connection for every stream."""
+
+from .connection import Connection
+from .connector import Connector
+from .limits import Limits
+from .listener import Listener
+
+__all__ = ["Connection", "Connector", "Limits", "Listener"]

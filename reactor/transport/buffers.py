@@ -1,0 +1,81 @@
+"""WriteBuffer: what waits to be sent. Law: one counter, moved in two places, so it is always the sum of what waits."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+
+READ_SIZE = 256 * 1024  # bytes in one read at most; more costs cache misses (picows#117)
+_JOIN_BELOW = 16 * 1024  # a smaller chunk is cheaper to copy into its neighbours than to gather
+_GATHER = 64  # chunks in one gathered send; far under IOV_MAX, which is 1024 or more
+
+
+class WriteBuffer:
+    """Chunks in order and their size in bytes, with water marks and no socket.
+
+    Chunks are `bytes`, kept by reference. `crossed_high` and `crossed_low` tell each crossing once, in turns.
+    """
+
+    __slots__ = ("_chunks", "_small", "_start", "high", "low", "paused", "size")
+
+    def __init__(self, high: int, low: int) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._start = 0  # bytes of the first chunk that are sent already
+        self._small: list[bytes] = []  # behind the chunks: what will be joined to one
+        self.size = 0
+        self.high = high
+        self.low = low
+        self.paused = False
+
+    def extend(self, chunks: Iterable[bytes], size: int) -> None:
+        """Queue chunks of `size` bytes together. An empty one is let go: it would never be sent."""
+        for chunk in chunks:
+            if len(chunk) >= _JOIN_BELOW:
+                self._settle()
+                self._chunks.append(chunk)
+            elif chunk:
+                self._small.append(chunk)
+        self.size += size
+
+    def next_chunks(self) -> list[bytes | memoryview]:
+        """Return what should be sent now, in one send: small chunks joined, large ones as they are."""
+        self._settle()
+        batch: list[bytes | memoryview] = list(islice(self._chunks, _GATHER))
+        if self._start:
+            batch[0] = memoryview(batch[0])[self._start :]
+        return batch
+
+    def _settle(self) -> None:
+        small = self._small
+        if small:
+            self._chunks.append(small[0] if len(small) == 1 else b"".join(small))
+            self._small = []
+
+    def consume(self, count: int) -> None:
+        """Forget `count` bytes that were sent."""
+        self.size -= count
+        count += self._start
+        chunks = self._chunks
+        while chunks and count >= len(chunks[0]):
+            count -= len(chunks.popleft())
+        self._start = count
+
+    def clear(self) -> None:
+        self._chunks.clear()
+        self._small = []
+        self._start = self.size = 0
+
+    def crossed_high(self) -> bool:
+        """Tell once that more than `high` bytes wait."""
+        if self.paused or self.size <= self.high:
+            return False
+        self.paused = True
+        return True
+
+    def crossed_low(self) -> bool:
+        """Tell once, after `crossed_high`, that at most `low` bytes wait."""
+        if not self.paused or self.size > self.low:
+            return False
+        self.paused = False
+        return True

@@ -1,0 +1,63 @@
+"""Deadlines: the bounded waits of one connection, on one timer. Law: moving a deadline later costs no timer operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import ConnectionTimeout
+from ..loop import EventLoop, Timer
+
+_TEXTS = {
+    "idle_timeout": "no byte came or went",
+    "frame_timeout": "a frame was begun and not completed",
+    "write_timeout": "bytes waited and the peer took none",
+    "close_timeout": "the connection was closing and bytes still waited",
+}
+
+
+class Deadlines:
+    """Waits by the name of the limit that bounds them. The timer looks at them when the first could be due, no earlier."""
+
+    __slots__ = ("_due", "_loop", "_on_timeout", "_timer")
+
+    def __init__(self, loop: EventLoop, on_timeout: Callable[[ConnectionTimeout], object]) -> None:
+        self._loop = loop
+        self._on_timeout = on_timeout
+        self._due: dict[str, tuple[float, float]] = {}
+        self._timer: Timer | None = None
+
+    def start(self, wait: str, seconds: float | None) -> None:
+        """Begin a wait, or begin it anew."""
+        if seconds is None:
+            return
+        due = self._loop.now + seconds
+        self._due[wait] = due, seconds
+        if self._timer is None or self._timer.when > due:
+            self._arm(due)
+
+    def stop(self, wait: str) -> None:
+        self._due.pop(wait, None)
+
+    def __contains__(self, wait: str) -> bool:
+        return wait in self._due
+
+    def close(self) -> None:
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._due:
+            return
+        wait, (due, seconds) = min(self._due.items(), key=lambda item: item[1])
+        if due > self._loop.now:
+            self._arm(due)
+        else:
+            self._on_timeout(ConnectionTimeout(f"{_TEXTS[wait]} for {seconds:g} s, which is {wait}"))

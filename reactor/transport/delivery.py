@@ -1,0 +1,165 @@
+"""Delivery: how received bytes reach one kind of protocol. Law: what the protocol doesn't take now is kept, byte for byte.
+
+A delivery stops as soon as its transport isn't reading any more (closed, paused, or gone on to another protocol), and
+after the messages that one turn allows. `left` then tells how much waits.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from itertools import islice
+from typing import Any
+
+from ..errors import FramingError
+from ..protocol import FramedProtocol, Transport
+from .buffers import READ_SIZE
+
+_MESSAGES_PER_TURN = 1024  # about half a millisecond of callbacks: what others may have to wait for one connection
+_DIRECT_FROM = 64 * 1024  # a body that lacks more than this is read straight into its place
+
+
+
+class Delivery(ABC):
+    """Hands bytes to one protocol."""
+
+    error: FramingError | None = None
+
+    @abstractmethod
+    def put(self, data: memoryview) -> None:
+        """Deliver bytes that came; only when nothing is left of earlier ones. Calls the user's code."""
+
+    def resume(self) -> None:
+        """Go on with what was left. Calls the user's code."""
+
+    @abstractmethod
+    def take_rest(self) -> bytes:
+        """Hand over what the protocol was not given, and end."""
+
+    def own_buffer(self) -> memoryview | None:
+        """Return where the next bytes should be read to, if that isn't the common buffer; then call `filled`."""
+        return None
+
+    def filled(self, count: int) -> None:
+        """Deliver `count` bytes that were read into `own_buffer()`. Calls the user's code."""
+
+    def eof(self) -> None:
+        """Note the end of the stream. Raises FrameTruncated inside a frame."""
+
+    @property
+    def left(self) -> int:
+        """Bytes or messages that wait for `resume()`."""
+        return 0
+
+    @property
+    def in_frame(self) -> bool:
+        """Whether an unfinished frame has begun."""
+        return False
+
+
+class ByteDelivery(Delivery):
+    """To `data_received(bytes)`: each read as it comes."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+
+    def put(self, data: memoryview) -> None:
+        self._protocol.data_received(bytes(data))
+
+    def take_rest(self) -> bytes:
+        return b""
+
+
+class BufferDelivery(Delivery):
+    """To asyncio's BufferedProtocol: `get_buffer(sizehint)`, `buffer_updated(nbytes)`."""
+
+    def __init__(self, protocol: Any, transport: Transport) -> None:
+        self._protocol = protocol
+        self._transport = transport
+        self._rest = b""
+
+    def put(self, data: memoryview) -> None:
+        while data:
+            self._rest = b""
+            buffer = memoryview(self._protocol.get_buffer(len(data))).cast("B")
+            count = min(len(buffer), len(data))
+            if count == 0:
+                raise RuntimeError("get_buffer() returned an empty buffer")
+            buffer[:count] = data[:count]
+            data = data[count:]
+            self._protocol.buffer_updated(count)
+            if data and not self._transport.is_reading():
+                self._rest = bytes(data)
+                return
+
+    def resume(self) -> None:
+        self.put(memoryview(self._rest))
+
+    def take_rest(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        return rest
+
+    @property
+    def left(self) -> int:
+        return len(self._rest)
+
+
+class FrameDelivery(Delivery):
+    """To `messages_received`, through a decoder. A protocol that has not overridden it decodes as it goes."""
+
+    def __init__(self, protocol: FramedProtocol) -> None:
+        self._protocol = protocol
+        self._decoder = protocol.decoder = protocol.framing.decoder()
+        self._as_list = type(protocol).messages_received is not FramedProtocol.messages_received
+
+    def put(self, data: memoryview) -> None:
+        self._decoder.push(data)
+        self.resume()
+
+    def resume(self) -> None:
+        protocol = self._protocol
+        held, protocol._held = protocol._held, None
+        if held:
+            FramedProtocol.messages_received(protocol, held)
+            return
+        batch = islice(self._decoder, _MESSAGES_PER_TURN)
+        if not self._as_list:
+            protocol.messages_received(batch)
+        elif messages := list(batch):
+            protocol.messages_received(messages)
+        if not protocol._held:
+            self.error = self._decoder.error
+
+    def take_rest(self) -> bytes:
+        return self._decoder.detach()
+
+    def own_buffer(self) -> memoryview | None:
+        decoder = self._decoder
+        if decoder.buffered < _DIRECT_FROM or decoder.wanted < _DIRECT_FROM:
+            return None
+        return decoder.get_buffer()[:READ_SIZE]
+
+    def filled(self, count: int) -> None:
+        messages = self._decoder.buffer_updated(count)
+        if messages:
+            self._protocol.messages_received(messages)
+
+    def eof(self) -> None:
+        self._decoder.feed_eof()
+
+    @property
+    def left(self) -> int:
+        held = len(self._protocol._held or ())
+        return held if self._decoder.error is not None else held + self._decoder.undecoded
+
+    @property
+    def in_frame(self) -> bool:
+        return self._decoder.buffered > 0
+
+
+def delivery_to(protocol: Any, transport: Transport) -> Delivery:
+    """Return the delivery for what kind of protocol this is."""
+    if isinstance(protocol, FramedProtocol):
+        return FrameDelivery(protocol)
+    if hasattr(protocol, "buffer_updated"):
+        return BufferDelivery(protocol, transport)
+    return ByteDelivery(protocol)

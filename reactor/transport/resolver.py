@@ -1,0 +1,43 @@
+"""Names to addresses, off the loop. Law: a numeric address never waits for a thread."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from ..loop import EventLoop
+from .address import TCPAddress, numeric_family
+from .sockets import named
+
+
+class Endpoint(NamedTuple):
+    """Where a stream socket can be bound or connected to."""
+
+    family: int
+    sockaddr: Any
+
+
+def resolve_now(host: str | None, port: int, passive: bool = False) -> list[Endpoint]:
+    """Return the endpoints of a host, blocking if it is a name. Raises OSError naming the host."""
+    flags = socket.AI_PASSIVE if passive else 0
+    if host and numeric_family(host) is not None:
+        flags |= socket.AI_NUMERICHOST
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=flags)
+    except UnicodeError as exc:  # a label that is empty or longer than 63 bytes (RFC 1035)
+        raise socket.gaierror(socket.EAI_NONAME, f"can't resolve {host!r}: {exc}") from None
+    except OSError as exc:
+        raise named(exc, f"can't resolve {host!r}") from None
+    return list(dict.fromkeys(Endpoint(family, sockaddr) for family, _, _, _, sockaddr in found))
+
+
+def resolve(loop: EventLoop, address: TCPAddress, on_done: Callable[[Future[list[Endpoint]]], object]) -> None:
+    """Call `on_done(future)` with the endpoints: in the next turn if the host is numeric, else from a thread's work."""
+    if numeric_family(address.host) is None:
+        loop.run_in_thread(resolve_now, address.host, address.port, on_done=on_done)
+        return
+    future: Future[list[Endpoint]] = Future()
+    future.set_result(resolve_now(address.host, address.port))
+    loop.call_soon(on_done, future)

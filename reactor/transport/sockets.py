@@ -1,0 +1,146 @@
+"""Every socket call, and what its errors mean. Law: nobody else in the library looks at an errno."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from .address import format_address
+
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: close() sends RST
+
+# The connection died in the queue, or the network below it is away: says nothing about the listener (accept(2)).
+_ACCEPT_AGAIN = {
+    errno.ECONNABORTED,
+    errno.EPERM,
+    errno.EPROTO,
+    errno.ENETDOWN,
+    errno.ENOPROTOOPT,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.EOPNOTSUPP,
+    errno.ETIMEDOUT,
+}
+_OUT_OF_FDS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_IN_PROGRESS = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR}
+
+
+class OutOfDescriptors(OSError):
+    """accept() failed for want of descriptors or memory: trying again at once can't help."""
+
+
+def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> socket.socket:
+    """Return a listening socket. Raises OSError naming the address."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:  # the IPv4 side has a socket of its own
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(sockaddr)
+        sock.listen(backlog)
+        sock.setblocking(False)
+    except OSError as exc:
+        sock.close()
+        raise named(exc, f"can't listen on {format_address(sockaddr)}") from None
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
+    """Return a new connection, ready for use, and its peer; None when nobody waits. Raises OutOfDescriptors."""
+    while True:
+        try:
+            sock, peer = listener.accept()
+        except BlockingIOError:
+            return None
+        except OSError as exc:
+            if exc.errno in _OUT_OF_FDS:
+                raise OutOfDescriptors(exc.errno, os.strerror(exc.errno or 0)) from None
+            if exc.errno not in _ACCEPT_AGAIN:
+                raise
+        else:
+            prepare(sock)
+            return sock, peer
+
+
+def prepare(sock: socket.socket) -> None:
+    """Make a stream socket ready for a connection: never blocks, sends small messages at once, notices a dead peer."""
+    sock.setblocking(False)
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):  # the peer may be gone already: the first read will tell
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def start_connect(family: int, sockaddr: Any) -> socket.socket:
+    """Return a socket that is connecting; it is writable when it knows. Raises OSError naming the address."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        prepare(sock)
+        code = sock.connect_ex(sockaddr)
+        if code not in _IN_PROGRESS:
+            raise named(OSError(code, os.strerror(code)), f"can't connect to {format_address(sockaddr)}")
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def connect_result(sock: socket.socket, sockaddr: Any) -> OSError | None:
+    """Return why a connecting socket that became writable failed, or None if it is connected."""
+    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        return named(OSError(code, os.strerror(code)), f"can't connect to {format_address(sockaddr)}")
+    if sock.getsockname() == sockaddr:  # an unused local port may connect to itself (tokio#3405)
+        refused = OSError(errno.ECONNREFUSED, "Connection refused (it would have been to itself)")
+        return named(refused, f"can't connect to {format_address(sockaddr)}")
+    return None
+
+
+def receive(sock: socket.socket, buffer: memoryview) -> int | None:
+    """Read once into `buffer`; return how many bytes came, 0 at the end of the stream, None if nothing is there."""
+    try:
+        return sock.recv_into(buffer)
+    except BlockingIOError:
+        return None
+
+
+def send(sock: socket.socket, chunks: Sequence[bytes | memoryview]) -> int:
+    """Send once; return how many bytes the kernel took, 0 if it has no room."""
+    try:
+        return sock.send(chunks[0]) if len(chunks) == 1 else sock.sendmsg(chunks)
+    except BlockingIOError:
+        return 0
+
+
+def end_writing(sock: socket.socket) -> None:
+    """Send FIN."""
+    with contextlib.suppress(OSError):  # the peer may have reset the connection: the next read will tell
+        sock.shutdown(socket.SHUT_WR)
+
+
+def close(sock: socket.socket, reset: bool) -> None:
+    """Close; with `reset` the peer gets RST and what the kernel still held for it is dropped."""
+    if reset:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    with contextlib.suppress(OSError):  # a close that fails has closed all the same (close(2))
+        sock.close()
+
+
+def named(exc: OSError, what: str) -> OSError:
+    """Return an error of the same class and errno whose text says what was being done."""
+    text = exc.strerror or str(exc)
+    if isinstance(exc, socket.gaierror):
+        return socket.gaierror(exc.errno, f"{what}: {text}")
+    return OSError(exc.errno, f"{what}: {text}")

@@ -1,0 +1,85 @@
+"""What every test stands on: both twins, reactors that are closed, and nothing left behind."""
+
+import importlib
+import os
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import reactor
+from reactor.framing import spec
+from reactor.loop import eventloop
+from reactor.testing import ManualClock, MemorySelector
+from reactor.transport.connection import Connection, State
+
+needs_extension = pytest.mark.skipif(
+    os.environ.get("REACTOR_EXTENSION") == "0", reason="REACTOR_EXTENSION=0: the compiled twin is not to be loaded"
+)
+TWINS = ["py", pytest.param("c", marks=needs_extension)]
+
+
+@pytest.fixture(params=TWINS)
+def codec(request: pytest.FixtureRequest) -> ModuleType:
+    """One twin of the codec: a module with Decoder and Encoder."""
+    return importlib.import_module(f"reactor.framing._codec_{request.param}")
+
+
+@pytest.fixture
+def twin(codec: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Let every Framing use one twin."""
+    monkeypatch.setattr(spec, "Decoder", codec.Decoder)
+    monkeypatch.setattr(spec, "Encoder", codec.Encoder)
+    monkeypatch.setattr(reactor.FramedProtocol, "framing", reactor.Framing())
+    return codec
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that leaves a file descriptor or a live transport, or that a report reached nobody else."""
+    started: list[Connection] = []
+    reports: list[dict[str, Any]] = []
+    start = Connection.start
+
+    def noted(self: Connection) -> None:
+        started.append(self)
+        start(self)
+
+    monkeypatch.setattr(Connection, "start", noted)
+    monkeypatch.setattr(eventloop, "_log_context", reports.append)
+    before = _open_fds()
+    yield
+    assert reports == [], "unexpected reports"
+    assert [each for each in started if each._state is not State.LOST] == [], "live transports"
+    left = {fd: name for fd, name in _open_fds().items() if before.get(fd) != name}
+    assert left == {}, "leaked file descriptors"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def loop(clock: ManualClock) -> Iterator[reactor.EventLoop]:
+    """A loop in memory, on a clock that is told the time."""
+    with reactor.EventLoop(MemorySelector(), clock) as loop:
+        yield loop
+
+
+@pytest.fixture
+def net() -> Iterator[reactor.Reactor]:
+    """A reactor over real sockets."""
+    with reactor.Reactor() as net:
+        yield net
+
+
+def _open_fds() -> dict[str, str]:
+    found = {}
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found[fd] = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:  # the one that listed them
+            continue
+    return {fd: name for fd, name in found.items() if name.startswith(("socket:", "pipe:", "anon_inode:[event"))}
