@@ -1,4 +1,4 @@
-"""The exception tree. Law: what a handler needs in order to decide is an attribute; what a person needs is in the text."""
+"""The exception tree. Law: what a handler decides by is an attribute; what a person needs is in the text."""
 
 from __future__ import annotations
 

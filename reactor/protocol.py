@@ -42,7 +42,7 @@ class Protocol:
         """Some bytes came; how the stream is cut means nothing."""
 
     def eof_received(self) -> bool | None:
-        """The peer ended its side. Return True to go on writing; otherwise what is queued is sent and that is the end."""
+        """The peer ended its side. Return True to go on writing; else what is queued is sent and that is the end."""
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The end. None after a local `close()` or `abort()` and after a clean EOF, else the first cause."""

@@ -114,7 +114,7 @@ class Reactor(EventLoop):
         limits: Limits | None = None,
         on_failure: Callable[[BaseException], object] | None = None,
     ) -> Connector:
-        """Connect to `host`. `on_failure(exc)` is called once if no connection came about; without it, that is reported."""
+        """Connect to `host`. `on_failure(exc)` is called once if no connection comes about; else that is reported."""
         self._check_open()
         bounds = limits or Limits()
 
@@ -160,7 +160,7 @@ class Reactor(EventLoop):
         on_lost: Callable[[Connection], object],
         on_failure: Callable[[BaseException], object] | None = None,
     ) -> Connection | None:
-        """Return a connection on `sock`, not started; None if the factory failed: that is reported and `sock` closed."""
+        """Return a connection on `sock`, not started; None if the factory failed: that is reported, `sock` closed."""
         try:
             protocol = factory()
         except BaseException as exc:

@@ -1,4 +1,4 @@
-"""Choose the twin: REACTOR_EXTENSION = 0 the pure one, 1 the compiled one or ImportError, unset the compiled one if it is there."""
+"""Choose the twin by REACTOR_EXTENSION: 0 the pure one, 1 the compiled one or ImportError, unset what is there."""
 
 import os
 from typing import TYPE_CHECKING

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import FramingError
 from . import verdicts
@@ -20,7 +20,7 @@ from .piece import Piece
 if TYPE_CHECKING:
     from .spec import Framing
 
-BytesLike = Union[bytes, bytearray, memoryview]
+BytesLike: TypeAlias = "bytes | bytearray | memoryview"
 
 _HEAD, _BODY, _SKIP, _STREAM, _BROKEN, _ENDED = range(6)
 _FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
@@ -124,10 +124,8 @@ class Decoder:
     def _take(self, count: int) -> bytes:
         """Move over at most `count` bytes of the frame in progress."""
         start = self._pos
-        if start == 0 and len(self._data) <= count:
-            taken = self._data
-        else:
-            taken = self._data[start : start + count]
+        whole = start == 0 and len(self._data) <= count
+        taken = self._data if whole else self._data[start : start + count]
         self._pos = start + len(taken)
         self._missing -= len(taken)
         if self._pos == len(self._data):

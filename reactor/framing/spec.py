@@ -1,4 +1,4 @@
-"""Framing: how a body lies on the wire, as one frozen value. Law: all validation and every default is here, for both twins."""
+"""Framing: how a body lies on the wire, as one frozen value. Law: all validation and defaults are here, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a frame, said once for both twins. Law: it depends on the header alone, never on what follows it."""
+"""What is wrong with a frame, said once for both twins. Law: it depends on the header, never on what follows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ _METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b
 
 
 def too_large(length: int, limit: int, header: bytes, offset: int) -> FrameTooLarge:
-    text = f"body of {length} bytes announced by {_describe(header, offset)}, max_frame_length is {limit}{_hint(header)}"
+    text = (
+        f"body of {length} bytes announced by {_describe(header, offset)}, max_frame_length is {limit}{_hint(header)}"
+    )
     return FrameTooLarge(text, length, limit, header, offset)
 
 
@@ -41,7 +43,9 @@ def varint_too_big(limit: int, header: bytes, offset: int) -> FrameCorrupt:
 
 def truncated(length: int | None, missing: int, limit: int, header: bytes, offset: int) -> FrameTruncated:
     if length is None:
-        found = f"stream ended inside a frame: {_describe(header, offset)} is incomplete, {missing} or more bytes missing"
+        found = (
+            f"stream ended inside a frame: {_describe(header, offset)} is incomplete, {missing} or more bytes missing"
+        )
     else:
         found = (
             f"stream ended inside a frame: {length - missing} of {length} bytes of the body "

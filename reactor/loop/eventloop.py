@@ -166,7 +166,7 @@ class EventLoop:
         return self._timers.add(when, callback, args)
 
     def call_every(self, interval: float, callback: Callable[..., object], *args: Any) -> Timer:
-        """Call every `interval` seconds, first in `interval` seconds, until cancelled. Runs that were missed are skipped."""
+        """Call every `interval` seconds until cancelled, first after one interval. Missed runs are skipped."""
         self._check_open()
         if interval <= 0:
             raise ValueError(f"interval is {interval!r}, it must be more than 0 seconds")
@@ -180,7 +180,7 @@ class EventLoop:
         return self._threads.submit(function, args, on_done)
 
     def defer_flush(self, callback: Callable[[], object]) -> None:
-        """Call when the callbacks of this turn are done, before closes and the next poll: for writes to leave together."""
+        """Call when the callbacks of this turn are done, before its closes: for writes to leave together."""
         self._flushes.append(callback)
 
     def defer_close(self, callback: Callable[[], object]) -> None:

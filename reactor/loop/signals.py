@@ -1,4 +1,4 @@
-"""Signals: deliver them on the loop. Law: the wake-up fd is a doorbell; which signal came is kept by Python, and never lost."""
+"""Signals, delivered on the loop. Law: the wake-up fd is a doorbell; which signal came is kept by Python."""
 
 from __future__ import annotations
 

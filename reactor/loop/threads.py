@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -34,7 +35,5 @@ class Threads:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _hand_over(self, on_done: Callable[[Future[T]], object], future: Future[T]) -> None:
-        try:
+        with suppress(RuntimeError):  # the loop was closed while the call ran: nobody is left to be told
             self._call_soon_threadsafe(on_done, future)
-        except RuntimeError:
-            pass  # the loop was closed while the call ran: nobody is left to be told

@@ -50,7 +50,7 @@ class TimerQueue:
         return timer
 
     def repeat(self, timer: Timer, now: float) -> None:
-        """Queue a repeating timer that has run: one interval on, or from now where that is past. Missed runs are skipped."""
+        """Queue a repeating timer that has run, one interval on; from now where that is past: no run is made up for."""
         if timer.cancelled:
             return
         timer.when += timer.interval

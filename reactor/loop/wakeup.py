@@ -1,8 +1,9 @@
-"""Waker: a doorbell for a loop that sleeps in its selector. Law: it carries no message; who rings has left it elsewhere."""
+"""Waker: a doorbell for a loop that sleeps in its selector. Law: it carries no message; that is left elsewhere."""
 
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 
 class Waker:
@@ -29,18 +30,14 @@ class Waker:
             return
         self._rung = True
         self.rings += 1
-        try:
+        with suppress(BlockingIOError):  # full of rings, so the selector wakes; any other error would be a hang
             self._outside.send(b"\0")
-        except BlockingIOError:
-            pass  # the pipe is full of rings, so the selector wakes; any other error would be a hang, and is raised
 
     def drain(self) -> None:
         """Take the rings. Whoever rings after this rings again, so look for what they left only after it."""
-        try:
+        with suppress(BlockingIOError):
             while len(self._inside.recv(4096)) == 4096:
                 pass
-        except BlockingIOError:
-            pass
         self._rung = False
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Watch: what one file object waits for, and who is told. Law: the selector is changed only when the interest changes."""
+"""Watch: what one file object waits for, and who is told. Law: the selector changes only when the interest does."""
 
 from __future__ import annotations
 
@@ -50,6 +50,3 @@ class Watch:
 
 def nothing_to_do() -> None:
     """What a direction that nobody watches calls."""
-
-
-

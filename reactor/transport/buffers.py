@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 
+from ..framing import BytesLike
+
 READ_SIZE = 256 * 1024  # bytes in one read at most; more costs cache misses (picows#117)
 _JOIN_BELOW = 16 * 1024  # a smaller chunk is cheaper to copy into its neighbours than to gather
 _GATHER = 64  # chunks in one gathered send; far under IOV_MAX, which is 1024 or more
@@ -79,3 +81,8 @@ class WriteBuffer:
             return False
         self.paused = False
         return True
+
+
+def snapshot(data: BytesLike) -> bytes:
+    """Return bytes that nobody can change: the caller may reuse a bytearray at once."""
+    return data if type(data) is bytes else memoryview(data).tobytes()

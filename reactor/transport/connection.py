@@ -7,7 +7,6 @@ state is in order before user code is called, and is looked at again after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import Enum
 from selectors import EVENT_READ, EVENT_WRITE
 from socket import socket
 from typing import Any
@@ -15,29 +14,16 @@ from typing import Any
 from ..errors import ConnectionTimeout, FramingError, WriteBufferFull
 from ..framing import BytesLike
 from ..loop import EventLoop
-from ..protocol import FramedProtocol, Protocol
+from ..protocol import Protocol
 from . import sockets
-from .buffers import WriteBuffer
+from .buffers import WriteBuffer, snapshot
 from .deadlines import Deadlines
 from .delivery import Delivery, delivery_to
 from .limits import Limits
+from .reports import report
+from .state import MOVES, State
 
 _SEND_AT_ONCE = 64 * 1024  # more than this doesn't wait for the end of the turn
-
-
-class State(Enum):
-    NEW = "new"  # connection_made has not been called
-    OPEN = "open"
-    CLOSING = "closing"  # what waits is still sent, nothing is delivered
-    LOST = "lost"  # connection_lost is due, or has been
-
-
-_MOVES = {
-    State.NEW: {State.OPEN, State.LOST},
-    State.OPEN: {State.CLOSING, State.LOST},
-    State.CLOSING: {State.LOST},
-    State.LOST: set(),
-}
 
 
 class Connection:
@@ -183,12 +169,12 @@ class Connection:
         After `close()` and after the end, data is dropped and counted. Raises RuntimeError after `write_eof()`, and
         WriteBufferFull where `Limits.overflow` is "raise".
         """
-        chunk = _snapshot(data)
+        chunk = snapshot(data)
         self._enqueue((chunk,), len(chunk))
 
     def writelines(self, chunks: Iterable[BytesLike]) -> None:
         """Queue chunks as one write: all of them or none."""
-        snapshots = [_snapshot(chunk) for chunk in chunks]
+        snapshots = [snapshot(chunk) for chunk in chunks]
         self._enqueue(snapshots, sum(map(len, snapshots)))
 
     def _enqueue(self, chunks: Iterable[bytes], size: int) -> None:
@@ -382,14 +368,14 @@ class Connection:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            self._report("connection_lost", exc)
+            report(self._loop, exc, self, self._protocol)
         finally:
             sockets.close(self._sock, self._reset)
             self._buffer.clear()
             self._on_lost(self)
 
     def _move(self, state: State) -> None:
-        assert state in _MOVES[self._state], f"{self._state} to {state}"
+        assert state in MOVES[self._state], f"{self._state} to {state}"
         self._state = state
 
     # --- user code
@@ -401,32 +387,10 @@ class Connection:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            self._report(_where(exc), exc)
+            report(self._loop, exc, self, self._protocol)
             if self._state is State.OPEN:  # else it is ending already, and that was the first cause
                 self._lose(exc)
             return None
 
-    def _report(self, where: str, exc: BaseException) -> None:
-        self._loop.call_exception_handler(
-            {
-                "message": f"exception in {where}",
-                "exception": exc,
-                "transport": self,
-                "protocol": self._protocol,
-            }
-        )
-
     def __repr__(self) -> str:
         return f"<Connection {self._state.value} peer={self._extra['peername']!r}>"
-
-
-def _where(exc: BaseException) -> str:
-    """Name the callback that raised: the first frame above the library's own call of it."""
-    trace = exc.__traceback__
-    assert trace is not None
-    return trace.tb_next.tb_frame.f_code.co_name if trace.tb_next is not None else "a callback"
-
-
-def _snapshot(data: BytesLike) -> bytes:
-    """Return bytes that nobody can change: the caller may reuse a bytearray at once."""
-    return data if type(data) is bytes else memoryview(data).tobytes()

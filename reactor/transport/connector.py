@@ -40,7 +40,9 @@ class Connector:
         self._watch: Watch | None = None
         self._failure: OSError = OSError(f"no address for {address}")
         self._done = False
-        late = partial(self._fail, ConnectionTimeout(f"can't connect to {address} in {timeout} s, which is connect_timeout"))
+        late = partial(
+            self._fail, ConnectionTimeout(f"can't connect to {address} in {timeout} s, which is connect_timeout")
+        )
         self._timer = None if timeout is None else loop.call_later(timeout, late)
         resolve(loop, address, self._resolved)
 

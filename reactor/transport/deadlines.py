@@ -1,4 +1,4 @@
-"""Deadlines: the bounded waits of one connection, on one timer. Law: moving a deadline later costs no timer operation."""
+"""Deadlines: the bounded waits of one connection, on one timer. Law: moving one later costs no timer operation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TEXTS = {
 
 
 class Deadlines:
-    """Waits by the name of the limit that bounds them. The timer looks at them when the first could be due, no earlier."""
+    """Waits by the name of the limit that bounds them. The timer looks at them when the first could be due."""
 
     __slots__ = ("_due", "_loop", "_on_timeout", "_timer")
 

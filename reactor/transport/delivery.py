@@ -1,4 +1,4 @@
-"""Delivery: how received bytes reach one kind of protocol. Law: what the protocol doesn't take now is kept, byte for byte.
+"""Delivery: how received bytes reach one kind of protocol. Law: what it doesn't take now is kept, byte for byte.
 
 A delivery stops as soon as its transport isn't reading any more (closed, paused, or gone on to another protocol), and
 after the messages that one turn allows. `left` then tells how much waits.
@@ -6,7 +6,6 @@ after the messages that one turn allows. `left` then tells how much waits.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from itertools import islice
 from typing import Any
 
@@ -18,22 +17,21 @@ _MESSAGES_PER_TURN = 1024  # about half a millisecond of callbacks: what others 
 _DIRECT_FROM = 64 * 1024  # a body that lacks more than this is read straight into its place
 
 
-
-class Delivery(ABC):
-    """Hands bytes to one protocol."""
+class Delivery:
+    """Hands bytes to one protocol; as it stands, to one that keeps nothing back."""
 
     error: FramingError | None = None
 
-    @abstractmethod
     def put(self, data: memoryview) -> None:
         """Deliver bytes that came; only when nothing is left of earlier ones. Calls the user's code."""
+        raise NotImplementedError
 
     def resume(self) -> None:
         """Go on with what was left. Calls the user's code."""
 
-    @abstractmethod
     def take_rest(self) -> bytes:
         """Hand over what the protocol was not given, and end."""
+        return b""
 
     def own_buffer(self) -> memoryview | None:
         """Return where the next bytes should be read to, if that isn't the common buffer; then call `filled`."""
@@ -64,9 +62,6 @@ class ByteDelivery(Delivery):
 
     def put(self, data: memoryview) -> None:
         self._protocol.data_received(bytes(data))
-
-    def take_rest(self) -> bytes:
-        return b""
 
 
 class BufferDelivery(Delivery):

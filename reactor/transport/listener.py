@@ -22,9 +22,7 @@ _log = logging.getLogger(__name__)
 class Listener:
     """Calls `on_accept(sock, peer)` for each new connection while it isn't paused. Owns the listening socket."""
 
-    def __init__(
-        self, loop: EventLoop, sock: socket.socket, on_accept: Callable[[socket.socket, Any], object]
-    ) -> None:
+    def __init__(self, loop: EventLoop, sock: socket.socket, on_accept: Callable[[socket.socket, Any], object]) -> None:
         self._loop = loop
         self._sock = sock
         self._on_accept = on_accept

@@ -1,0 +1,124 @@
+"""A module imports only from below: from a lower storey, or from a lower shelf of its own."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import reactor
+
+ROOT = Path(reactor.__file__).parent
+
+# Lowest first; what shares a line may not import each other.
+RANKS = [
+    {"errors"},
+    {"framing.piece", "framing.verdicts"},
+    {"framing._codec_py"},
+    {"framing._codec"},
+    {"framing.spec"},
+    {"framing"},
+    {"loop.handle", "loop.watch", "loop.wakeup"},
+    {"loop.timers", "loop.signals", "loop.threads"},
+    {"loop.eventloop"},
+    {"loop"},
+    {"protocol"},
+    {
+        "transport.address",
+        "transport.limits",
+        "transport.buffers",
+        "transport.deadlines",
+        "transport.state",
+        "transport.reports",
+    },
+    {"transport.sockets", "transport.delivery"},
+    {"transport.resolver", "transport.listener"},
+    {"transport.connector", "transport.connection"},
+    {"transport"},
+    {"reactor"},
+    {"testing.clock", "testing.memory"},
+    {"testing"},
+    {""},
+    {"cli.options"},
+    {"cli.demo", "cli.echo", "cli.send"},
+    {"cli"},
+    {"__main__"},
+]
+RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
+FRAMING_MUST_NOT_SEE = {"socket", "selectors", "time", "asyncio", "threading", "ssl"}
+
+
+def modules() -> dict[str, Path]:
+    found = {}
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name: str, path: Path) -> list[tuple[int, str]]:
+    """Return (level, module or module.name) of every import that runs."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found += [(0, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [(node.level, f"{node.module or ''}.{alias.name}".lstrip(".")) for alias in node.names]
+    return found
+
+
+def resolve(name: str, path: Path, level: int, target: str) -> str:
+    """Return our name of a relative import's module."""
+    here = name.split(".") if name else []
+    base = here if path.name == "__init__.py" else here[:-1]
+    base = base[: len(base) - (level - 1)] if level > 1 else base
+    full = [*base, *target.split(".")]
+    while full and ".".join(full) not in RANK:
+        full.pop()
+    return ".".join(full)
+
+
+def test_every_module_has_its_rank() -> None:
+    assert set(modules()) == set(RANK)
+
+
+@pytest.mark.parametrize("name", sorted(RANK))
+def test_a_module_imports_only_from_below(name: str) -> None:
+    path = modules()[name]
+    for level, target in imports(name, path):
+        if level:
+            seen = resolve(name, path, level, target)
+            if target.startswith("_codec_c"):
+                continue
+            assert RANK[seen] < RANK[name], f"{name or 'reactor'} imports {seen}"
+        else:
+            assert not target.startswith("reactor"), f"{name} imports itself by name: a vendored copy would break"
+
+
+@pytest.mark.parametrize("name", sorted(each for each in RANK if each.startswith("framing")))
+def test_framing_sees_no_socket_clock_or_loop(name: str) -> None:
+    seen = {target.split(".")[0] for level, target in imports(name, modules()[name]) if level == 0}
+    assert not seen & FRAMING_MUST_NOT_SEE
+
+
+@pytest.mark.parametrize(("name", "path"), sorted(modules().items()))
+def test_a_module_stays_under_400_lines(name: str, path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 400
+
+
+def test_every_module_has_its_tests() -> None:
+    tests = {path.name for path in Path(__file__).parent.rglob("test_*.py")}
+    for name in RANK:
+        last = name.rpartition(".")[2]
+        if last.startswith("__") or (ROOT / name.replace(".", "/")).is_dir():
+            continue
+        wanted = "test_codec.py" if last.startswith("_codec") else f"test_{last}.py"
+        assert wanted in tests, name
