@@ -12,7 +12,8 @@ import reactor
 from reactor.framing import spec
 from reactor.loop import eventloop
 from reactor.testing import ManualClock, MemorySelector
-from reactor.transport.connection import Connection, State
+from reactor.transport.connection import Connection
+from reactor.transport.state import State
 
 needs_extension = pytest.mark.skipif(
     os.environ.get("REACTOR_EXTENSION") == "0", reason="REACTOR_EXTENSION=0: the compiled twin is not to be loaded"

@@ -59,7 +59,6 @@ class EventLoop:
         self._inbox = threading.Lock()  # held while another thread leaves a call, and while the loop closes
         self._running = self._in_turn = self._stopping = self._closed = False
         self._turns = self._events = self._calls = self._timers_run = self._reports = 0
-        self.now = self.time()
 
     # --- running
 
@@ -91,7 +90,6 @@ class EventLoop:
         try:
             self._run_deferred()  # what was written or closed outside a turn leaves before the poll, too
             events = self._selector.select(self._poll_timeout(timeout))
-            self.now = self._clock()
             self._turns += 1
             self._run_events(events)
             self._run_timers()
@@ -137,7 +135,7 @@ class EventLoop:
     # --- time and calls
 
     def time(self) -> float:
-        """Return the clock's time in seconds. `now` is what it was when this turn's poll returned."""
+        """Return the clock's time in seconds."""
         return self._clock()
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> Handle:
@@ -299,7 +297,7 @@ class EventLoop:
 
     def _run_timers(self) -> None:
         """Run what is due now; a timer that these set up waits for the next turn, even if it is due at once."""
-        self._due.extend(self._timers.pop_due(self.now))
+        self._due.extend(self._timers.pop_due(self._clock()))
         while self._due:
             timer = self._due.popleft()
             self._timers_run += 1

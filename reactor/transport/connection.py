@@ -68,10 +68,12 @@ class Connection:
         self._deadlines.start("idle_timeout", self._limits.idle_timeout)
         protocol = self._protocol
         framing = getattr(protocol, "framing", None)
-        self._call(protocol.connection_made, self)
-        if self._protocol is protocol and getattr(protocol, "framing", None) is not framing:
-            self._adopt(protocol)  # it chose its framing when it saw the peer
-        self._set_interest()
+        try:
+            self._call(protocol.connection_made, self)
+        finally:  # a KeyboardInterrupt goes through here, and leaves a connection that works
+            if self._protocol is protocol and getattr(protocol, "framing", None) is not framing:
+                self._adopt(protocol)  # it chose its framing when it saw the peer
+            self._set_interest()
 
     # --- reading
 
@@ -117,8 +119,10 @@ class Connection:
         return self._deliver(delivery.filled, count)
 
     def _deliver(self, callback: Callable[..., object], *args: Any) -> None:
-        self._call(callback, *args)
-        self._after_delivery()
+        try:
+            self._call(callback, *args)
+        finally:
+            self._after_delivery()
 
     def _after_delivery(self) -> None:
         """Look at what the protocol has made of it."""

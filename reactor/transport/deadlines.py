@@ -30,7 +30,7 @@ class Deadlines:
         """Begin a wait, or begin it anew."""
         if seconds is None:
             return
-        due = self._loop.now + seconds
+        due = self._loop.time() + seconds
         self._due[wait] = due, seconds
         if self._timer is None or self._timer.when > due:
             self._arm(due)
@@ -57,7 +57,7 @@ class Deadlines:
         if not self._due:
             return
         wait, (due, seconds) = min(self._due.items(), key=lambda item: item[1])
-        if due > self._loop.now:
+        if due > self._loop.time():
             self._arm(due)
         else:
             self._on_timeout(ConnectionTimeout(f"{_TEXTS[wait]} for {seconds:g} s, which is {wait}"))

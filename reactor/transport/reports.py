@@ -6,6 +6,8 @@ from typing import Any
 
 from ..loop import EventLoop
 
+_LIBRARY = __name__.rpartition("transport.")[0]  # "reactor.", or where a vendored copy lies
+
 
 def report(loop: EventLoop, exc: BaseException, transport: Any, protocol: Any) -> None:
     """Report an exception that a callback of `protocol` raised, naming the callback."""
@@ -15,6 +17,11 @@ def report(loop: EventLoop, exc: BaseException, transport: Any, protocol: Any) -
 
 
 def _where(exc: BaseException) -> str:
-    """Name the function that was called where `exc` was caught."""
-    trace = exc.__traceback__
-    return trace.tb_next.tb_frame.f_code.co_name if trace is not None and trace.tb_next is not None else "a callback"
+    """Name the callback that raised: the first function on the way that isn't the library's."""
+    trace, name = exc.__traceback__, "a callback"
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_name
+        if not trace.tb_frame.f_globals.get("__name__", "").startswith(_LIBRARY):
+            break
+        trace = trace.tb_next
+    return name
