@@ -1,0 +1,85 @@
+"""Protocols: asyncio's words, and messages on top."""
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+from helpers import FrameRecorder
+
+from reactor import FramedProtocol, FrameTooLarge, Framing, Protocol
+
+
+class Notes:
+    """A transport that writes down what it is given, and stops reading after some messages."""
+
+    def __init__(self, reading_for: int = 1000) -> None:
+        self.written: list[bytes] = []
+        self.reading_for = reading_for
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def is_reading(self) -> bool:
+        self.reading_for -= 1
+        return self.reading_for > 0
+
+
+def test_every_callback_of_a_protocol_may_be_left_out() -> None:
+    protocol = Protocol()
+    protocol.connection_made(None)  # type: ignore[arg-type]
+    protocol.data_received(b"x")
+    assert not protocol.eof_received()
+    protocol.pause_writing()
+    protocol.resume_writing()
+    protocol.connection_lost(None)
+
+
+def test_a_protocol_has_the_callbacks_of_asyncio() -> None:
+    import asyncio
+
+    names = {name for name in dir(asyncio.Protocol) if not name.startswith("_")}
+    assert names <= set(dir(Protocol))
+
+
+def test_send_writes_one_frame(twin: ModuleType) -> None:
+    protocol = FramedProtocol()
+    protocol.transport = notes = Notes()  # type: ignore[assignment]
+    protocol.send(b"hello")
+    protocol.send_many([b"a", b""])
+    assert notes.written == [b"\0\0\0\5hello", b"\0\0\0\1a\0\0\0\0"]
+
+
+def test_send_takes_the_bytes_in_front_of_the_length(twin: ModuleType) -> None:
+    protocol = FramedProtocol()
+    protocol.framing = Framing(2, length_field_offset=2)
+    protocol.transport = notes = Notes()  # type: ignore[assignment]
+    protocol.send(b"hi", prefix=b"\xca\xfe")
+    assert notes.written == [b"\xca\xfe\0\2hi"]
+    with pytest.raises(ValueError, match="prefix has 1 bytes, length_field_offset is 2"):
+        protocol.send(b"hi", prefix=b"\0")
+
+
+def test_a_message_that_is_too_large_is_not_sent(twin: ModuleType) -> None:
+    protocol = FramedProtocol()
+    protocol.framing = Framing(max_frame_length=4)
+    protocol.transport = notes = Notes()  # type: ignore[assignment]
+    with pytest.raises(FrameTooLarge, match="max_frame_length is 4"):
+        protocol.send(b"12345")
+    with pytest.raises(FrameTooLarge):
+        protocol.send_many([b"1234", b"12345"])
+    assert notes.written == []
+
+
+def test_a_list_that_stops_keeps_its_rest() -> None:
+    protocol = FrameRecorder()
+    protocol.transport = Notes(reading_for=2)  # type: ignore[assignment]
+    protocol.messages_received([b"a", b"b", b"c", b"d"])
+    assert (protocol.messages, protocol._held) == ([b"a", b"b"], [b"c", b"d"])
+
+
+def test_an_iterator_that_stops_keeps_its_own_rest() -> None:
+    protocol = FrameRecorder()
+    protocol.transport = Notes(reading_for=2)  # type: ignore[assignment]
+    messages: Any = iter([b"a", b"b", b"c", b"d"])
+    protocol.messages_received(messages)
+    assert (protocol.messages, protocol._held, list(messages)) == ([b"a", b"b"], None, [b"c", b"d"])
