@@ -9,7 +9,7 @@ from .errors import (
     ReactorError,
     WriteBufferFull,
 )
-from .framing import EXTENSION, Decoder, Framing, Piece
+from .framing import EXTENSION, Decoder, Framing, Piece, presets
 from .loop import EventLoop, Handle, Timer
 from .protocol import FramedProtocol, Protocol, Transport
 from .reactor import Reactor, Server
@@ -40,4 +40,5 @@ __all__ = [
     "Timer",
     "Transport",
     "WriteBufferFull",
+    "presets",
 ]

@@ -16,6 +16,7 @@ RANKS = [
     {"framing._codec_py"},
     {"framing._codec"},
     {"framing.spec"},
+    {"framing.presets"},
     {"framing"},
     {"loop.handle", "loop.watch", "loop.wakeup"},
     {"loop.timers", "loop.signals", "loop.threads"},

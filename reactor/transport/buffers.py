@@ -30,6 +30,11 @@ class WriteBuffer:
         self.low = low
         self.paused = False
 
+    def set_marks(self, high: int, low: int) -> None:
+        if not high >= low >= 0:
+            raise ValueError(f"high is {high!r} and low is {low!r}: high >= low >= 0 is needed")
+        self.high, self.low = high, low
+
     def extend(self, chunks: Iterable[bytes], size: int) -> None:
         """Queue chunks of `size` bytes together. An empty one is let go: it would never be sent."""
         for chunk in chunks:

@@ -273,11 +273,7 @@ class Connection:
         """Set the water marks in bytes, as asyncio does: `low` is a quarter of `high` if only that is given."""
         if high is None:
             high = self._limits.high_water if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high is {high!r} and low is {low!r}: high >= low >= 0 is needed")
-        self._buffer.high, self._buffer.low = high, low
+        self._buffer.set_marks(high, high // 4 if low is None else low)
         if self._buffer.crossed_high():
             self._call(self._protocol.pause_writing)
 
