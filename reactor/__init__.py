@@ -12,17 +12,20 @@ from .errors import (
 from .framing import EXTENSION, Decoder, Framing, Piece, presets
 from .loop import EventLoop, Handle, Timer
 from .protocol import FramedProtocol, Protocol, Transport
-from .reactor import Reactor, Server
-from .transport import Connection, Connector, Limits
+from .reactor import Reactor
+from .server import Drained, Server
+from .transport import Backoff, Connection, Connector, Limits
 
 __version__ = "0.1.0"
 
 __all__ = [
     "EXTENSION",
+    "Backoff",
     "Connection",
     "ConnectionTimeout",
     "Connector",
     "Decoder",
+    "Drained",
     "EventLoop",
     "FrameCorrupt",
     "FrameTooLarge",

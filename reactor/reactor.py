@@ -2,67 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 from .loop import EventLoop
-from .transport import Connection, Connector, Limits, Listener, sockets
-from .transport.address import TCPAddress
+from .server import Server
+from .transport import Backoff, Connection, Connector, Limits, sockets
+from .transport.address import TCPAddress, UnixAddress
 from .transport.buffers import READ_SIZE
-from .transport.resolver import resolve_now
+from .transport.linger import Linger
+from .transport.resolver import listen_on_all
+from .transport.tls import TLSFilter
+from .transport.unix import UnixPath, listen_on_path
 
 Factory = Callable[[], Any]
+Failure = Callable[[BaseException], object]
+Listening = list[tuple[socket.socket, "UnixPath | None"]]
 
 _BACKLOG = 511  # what redis and nginx ask for; the kernel caps it at somaxconn
+_UNIX_MODE = 0o600  # who may connect: the owner, unless asked otherwise
 
-
-class Server:
-    """Listening sockets and the connections that came through them."""
-
-    def __init__(self, reactor: Reactor, factory: Factory, socks: list[socket.socket], limits: Limits) -> None:
-        self._reactor = reactor
-        self._factory = factory
-        self._limits = limits
-        self._connections: set[Connection] = set()
-        self._per_peer: dict[Any, int] = {}
-        self._listeners = [Listener(reactor, sock, self._accepted) for sock in socks]
-
-    @property
-    def addresses(self) -> list[Any]:
-        """Where it listens, each as `getsockname` says it."""
-        return [listener.address for listener in self._listeners]
-
-    def close(self) -> None:
-        """Accept nobody any more. Connections that stand go on. Idempotent."""
-        for listener in self._listeners:
-            listener.close()
-        self._reactor._servers.discard(self)
-
-    def _accepted(self, sock: socket.socket, peer: Any) -> None:
-        host = _host_of(peer)
-        cap = self._limits.max_per_peer
-        if cap is not None and self._per_peer.get(host, 0) >= cap:
-            sockets.close(sock, reset=True)
-            return
-        connection = self._reactor._connect(sock, peer, self._factory, self._limits, self._lost)
-        if connection is None:
-            return
-        self._connections.add(connection)
-        self._per_peer[host] = self._per_peer.get(host, 0) + 1
-        if len(self._connections) == self._limits.max_connections:
-            for listener in self._listeners:
-                listener.park()
-        connection.start()
-
-    def _lost(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-        host = _host_of(connection.get_extra_info("peername"))
-        self._per_peer[host] -= 1
-        if not self._per_peer[host]:
-            del self._per_peer[host]
-        for listener in self._listeners:
-            listener.unpark()
+_log = logging.getLogger(__name__)
 
 
 class Reactor(EventLoop):
@@ -74,10 +38,14 @@ class Reactor(EventLoop):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._inbox_memory = memoryview(bytearray(READ_SIZE))
+        self._memory = memoryview(bytearray(READ_SIZE))
         self._servers: set[Server] = set()
         self._connectors: set[Connector] = set()
         self._connections: set[Connection] = set()
+        self._lingers: set[Linger] = set()
+        self._handshake_failures = 0
+
+    # --- doors
 
     def listen_tcp(
         self,
@@ -85,25 +53,46 @@ class Reactor(EventLoop):
         host: str | None,
         port: int,
         *,
+        tls: ssl.SSLContext | None = None,
         limits: Limits | None = None,
         backlog: int = _BACKLOG,
         reuse_port: bool = False,
-        sock: socket.socket | None = None,
+        sock: socket.socket | int | None = None,
     ) -> Server:
         """Listen at every address of `host` (None or "": all of this machine), with one port; 0 for a free one.
 
-        `sock`: a bound stream socket to listen on in place of these; the server owns it from then on.
+        `sock`: a bound stream socket, or its descriptor, to listen on in place of these: an inherited one, or one of
+        systemd's. The server owns it from then on.
         """
         self._check_open()
         if sock is None:
-            socks = _listen_on_all(host, port, backlog, reuse_port)
+            socks: Listening = [(each, None) for each in listen_on_all(host, port, backlog, reuse_port)]
         else:
-            sock.listen(backlog)
-            sock.setblocking(False)
-            socks = [sock]
-        server = Server(self, factory, socks, limits or Limits())
-        self._servers.add(server)
-        return server
+            socks = [(sockets.adopt_listening(sock, backlog), None)]
+        return self._serve(factory, socks, tls, limits)
+
+    def listen_unix(
+        self,
+        factory: Factory,
+        path: str | os.PathLike[str] | None,
+        *,
+        mode: int = _UNIX_MODE,
+        tls: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
+        backlog: int = _BACKLOG,
+        sock: socket.socket | int | None = None,
+    ) -> Server:
+        """Listen at a path, or at an abstract name ("@name"). The file is removed at the end, if it is still ours.
+
+        A socket file that nobody listens on any more is replaced; `mode` are the file's permissions. `sock` as in
+        `listen_tcp()`.
+        """
+        self._check_open()
+        if sock is not None:
+            return self._serve(factory, [(sockets.adopt_listening(sock, backlog), None)], tls, limits)
+        if path is None:
+            raise ValueError("path is None: listen_unix() needs a path, or a sock")
+        return self._serve(factory, [listen_on_path(os.fspath(path), backlog, mode)], tls, limits)
 
     def connect_tcp(
         self,
@@ -111,18 +100,65 @@ class Reactor(EventLoop):
         host: str,
         port: int,
         *,
+        tls: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
         limits: Limits | None = None,
-        on_failure: Callable[[BaseException], object] | None = None,
+        on_failure: Failure | None = None,
+        retry: Backoff | None = None,
     ) -> Connector:
-        """Connect to `host`. `on_failure(exc)` is called once if no connection comes about; else that is reported."""
-        self._check_open()
+        """Connect to `host`. `on_failure(exc)` is called once if no connection comes about; else that is reported.
+
+        `server_hostname`: what the certificate must be for, `host` unless given. `retry`: how to try again.
+        """
+        filters = _client_tls(tls, server_hostname or host)
+        return self._dial(factory, TCPAddress(host, port), filters, limits, on_failure, retry)
+
+    def connect_unix(
+        self,
+        factory: Factory,
+        path: str | os.PathLike[str],
+        *,
+        tls: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+        limits: Limits | None = None,
+        on_failure: Failure | None = None,
+        retry: Backoff | None = None,
+    ) -> Connector:
+        """Connect to a path, or to an abstract name ("@name"), as `connect_tcp()` does to a host."""
+        name = os.fspath(path)
+        address = UnixAddress("\0" + name[1:] if name.startswith("@") else name)
+        return self._dial(factory, address, _client_tls(tls, server_hostname), limits, on_failure, retry)
+
+    # --- putting together
+
+    def _serve(self, factory: Factory, socks: Listening, tls: ssl.SSLContext | None, limits: Limits | None) -> Server:
         bounds = limits or Limits()
 
-        def connected(sock: socket.socket, peer: Any) -> None:
-            self._connectors.discard(connector)
-            connection = self._connect(sock, peer, factory, bounds, self._connections.discard, failed)
-            if connection is not None:
-                connection.start()
+        def establish(sock: socket.socket, peer: Any, on_lost: Callable[[Connection], object]) -> Connection | None:
+            def ended(connection: Connection, cause: BaseException | None) -> None:
+                if not connection.made:
+                    self._handshake_failures += 1
+                    _log.debug("TLS handshake with %r failed: %s", peer, cause)
+                on_lost(connection)
+
+            filter_ = None if tls is None else TLSFilter(tls, True, None)
+            return self._connect(sock, peer, factory, bounds, filter_, ended, None)
+
+        server = Server(self, socks, bounds, establish, self._servers.discard)
+        self._servers.add(server)
+        return server
+
+    def _dial(
+        self,
+        factory: Factory,
+        address: TCPAddress | UnixAddress,
+        make_tls: Callable[[], TLSFilter | None],
+        limits: Limits | None,
+        on_failure: Failure | None,
+        retry: Backoff | None,
+    ) -> Connector:
+        self._check_open()
+        bounds = limits or Limits()
 
         def failed(exc: BaseException) -> None:
             self._connectors.discard(connector)
@@ -131,25 +167,21 @@ class Reactor(EventLoop):
             else:
                 self.call_exception_handler({"message": "no connection, and no on_failure", "exception": exc})
 
-        connector = Connector(self, TCPAddress(host, port), connected, failed, bounds.connect_timeout)
+        def ended(connection: Connection, cause: BaseException | None) -> None:
+            if not connection.made and cause is not None:  # without a cause it was cancelled
+                failed(cause)
+
+        def connected(sock: socket.socket, peer: Any) -> Callable[[], object] | None:
+            self._connectors.discard(connector)
+            connection = self._connect(sock, peer, factory, bounds, make_tls(), ended, failed)
+            if connection is None:
+                return None
+            connection.start()
+            return lambda: None if connection.made else connection.abort()
+
+        connector = Connector(self, address, connected, failed, bounds.connect_timeout, retry)
         self._connectors.add(connector)
         return connector
-
-    def stats(self) -> dict[str, int]:
-        """Return the loop's counters, and how many connections and servers there are."""
-        return {**super().stats(), "connections": len(self._connections), "servers": len(self._servers)}
-
-    def close(self) -> None:
-        """End everything: servers, connectors, then connections, each with its `connection_lost(None)`."""
-        if not self._closed and not self._in_turn:
-            for server in list(self._servers):
-                server.close()
-            for connector in self._connectors:
-                connector.cancel()
-            for connection in list(self._connections):
-                connection.abort()
-            self._run_deferred()
-        super().close()
 
     def _connect(
         self,
@@ -157,8 +189,9 @@ class Reactor(EventLoop):
         peer: Any,
         factory: Factory,
         limits: Limits,
-        on_lost: Callable[[Connection], object],
-        on_failure: Callable[[BaseException], object] | None = None,
+        tls: TLSFilter | None,
+        on_ended: Callable[[Connection, BaseException | None], object],
+        on_failure: Failure | None,
     ) -> Connection | None:
         """Return a connection on `sock`, not started; None if the factory failed: that is reported, `sock` closed."""
         try:
@@ -172,29 +205,52 @@ class Reactor(EventLoop):
                 on_failure(exc)
             return None
 
-        def lost(connection: Connection) -> None:
+        def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
             self._connections.discard(connection)
-            on_lost(connection)
+            self._let_go(sock, connection.reset)
+            on_ended(connection, cause)
 
-        connection = Connection(self, sock, protocol, limits, self._inbox_memory, peer, lost)
+        connection = Connection(self, sock, protocol, limits, self._memory, peer, ended, tls)
         self._connections.add(connection)
         return connection
 
+    def _let_go(self, sock: socket.socket, reset: bool) -> None:
+        """Close a socket whose connection is over, at once or when its last bytes have arrived."""
+        if not reset and sockets.is_unsettled(sock):
+            self._lingers.add(Linger(self, sock, self._memory, self._lingers.discard))
+            return
+        sockets.close(sock, reset)
+        for server in list(self._servers):
+            server.descriptor_freed()
 
-def _listen_on_all(host: str | None, port: int, backlog: int, reuse_port: bool) -> list[socket.socket]:
-    """Listen on every address of a host, all with the port that the first one got."""
-    socks: list[socket.socket] = []
-    try:
-        for family, sockaddr in resolve_now(host, port, passive=True):
-            if socks and port == 0:
-                sockaddr = (sockaddr[0], socks[0].getsockname()[1], *sockaddr[2:])
-            socks.append(sockets.listen_on(family, sockaddr, backlog, reuse_port))
-    except BaseException:
-        for sock in socks:
-            sockets.close(sock, reset=False)
-        raise
-    return socks
+    # --- the loop's own
+
+    def stats(self) -> dict[str, int]:
+        """Return the loop's counters, and those of connections and servers."""
+        return {
+            **super().stats(),
+            "connections": len(self._connections),
+            "servers": len(self._servers),
+            "handshake_failures": self._handshake_failures,
+            "refused": sum(server.refused for server in self._servers),
+            "shed": sum(server.shed for server in self._servers),
+        }
+
+    def close(self) -> None:
+        """End everything: servers, connectors, then connections, each with its `connection_lost(None)`."""
+        if not self._closed and not self._in_turn:
+            for server in list(self._servers):
+                server.close()
+            for connector in list(self._connectors):
+                connector.cancel()
+            for connection in list(self._connections):
+                connection.abort()
+            self._run_deferred()
+            for linger in list(self._lingers):
+                linger.close()
+        super().close()
 
 
-def _host_of(peer: Any) -> Any:
-    return peer[0] if isinstance(peer, tuple) else peer
+def _client_tls(tls: ssl.SSLContext | None, server_hostname: str | None) -> Callable[[], TLSFilter | None]:
+    """Return what makes the filter of each attempt."""
+    return lambda: None if tls is None else TLSFilter(tls, False, server_hostname)

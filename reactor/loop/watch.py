@@ -14,7 +14,7 @@ class Watch:
     same turn gave up is not called.
     """
 
-    __slots__ = ("_fileobj", "_selector", "mask", "on_read", "on_write")
+    __slots__ = ("_fileobj", "_selector", "closed", "mask", "on_read", "on_write")
 
     def __init__(
         self,
@@ -28,10 +28,11 @@ class Watch:
         self.on_read = on_read
         self.on_write = on_write
         self.mask = 0
+        self.closed = False
 
     def want(self, mask: int) -> None:
         """Be interested in EVENT_READ, EVENT_WRITE, both or nothing (0: selectors know no empty interest)."""
-        if mask == self.mask:
+        if mask == self.mask or self.closed:
             return
         if not self.mask:
             self._selector.register(self._fileobj, mask, self)
@@ -40,6 +41,11 @@ class Watch:
         else:
             self._selector.modify(self._fileobj, mask, self)
         self.mask = mask
+
+    def close(self) -> None:
+        """Be interested in nothing any more, whoever still asks for it. Before the file object is closed."""
+        self.want(0)
+        self.closed = True
 
     def add(self, event: int) -> None:
         self.want(self.mask | event)

@@ -7,11 +7,13 @@ gives, and which error either meets.
 from __future__ import annotations
 
 import selectors
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from ..loop import EventLoop
-from ..transport import Connection, Limits
+from ..transport import Connection, Limits, sockets
+from ..transport.buffers import READ_SIZE
+from ..transport.tls import TLSFilter
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -42,6 +44,10 @@ class MemorySocket:
     def setsockopt(self, level: int, option: int, value: Any) -> None:
         """The only option that a transport sets on its way out is the one that makes its close a reset."""
         self.was_reset = True
+
+    def fileno(self) -> int:
+        """There is no kernel below it."""
+        return -1
 
     def getsockname(self) -> str:
         return "memory"
@@ -128,16 +134,29 @@ def memory_sockets(capacity: int = 256 * 1024) -> tuple[MemorySocket, MemorySock
     return one, other
 
 
+def _close(connection: Connection, cause: BaseException | None, sock: Any) -> None:
+    """Nobody lingers in memory: what was sent has arrived."""
+    sockets.close(sock, connection.reset)
+
+
 def memory_pair(
-    loop: EventLoop, one: Any, other: Any, *, limits: Limits | None = None, capacity: int = 256 * 1024
+    loop: EventLoop,
+    one: Any,
+    other: Any,
+    *,
+    limits: Limits | None = None,
+    capacity: int = 256 * 1024,
+    tls: tuple[TLSFilter | None, TLSFilter | None] = (None, None),
 ) -> tuple[Connection, Connection]:
-    """Connect two protocols in memory, on a loop with a `MemorySelector`; return their transports."""
-    inbox = memoryview(bytearray(256 * 1024))
-    pair: Sequence[tuple[Any, MemorySocket]] = list(zip((one, other), memory_sockets(capacity), strict=True))
-    made = [
-        Connection(loop, sock, protocol, limits or Limits(), inbox, "memory", lambda connection: None)  # type: ignore[arg-type]
-        for protocol, sock in pair
-    ]
-    for connection in made:
-        loop.call_soon(connection.start)
-    return made[0], made[1]
+    """Connect two protocols in memory, on a loop with a `MemorySelector`; return their transports.
+
+    `tls`: the filter of each, one as client and one as server. Both are started by the loop's next turn.
+    """
+    memory, bounds = memoryview(bytearray(READ_SIZE)), limits or Limits()
+    ends: Any = zip((one, other), memory_sockets(capacity), tls, strict=True)
+    left, right = (
+        Connection(loop, sock, each, bounds, memory, "memory", _close, filter_) for each, sock, filter_ in ends
+    )
+    loop.call_soon(left.start)
+    loop.call_soon(right.start)
+    return left, right

@@ -2,7 +2,7 @@
 
 from .connection import Connection
 from .connector import Connector
-from .limits import Limits
+from .limits import Backoff, Limits
 from .listener import Listener
 
-__all__ = ["Connection", "Connector", "Limits", "Listener"]
+__all__ = ["Backoff", "Connection", "Connector", "Limits", "Listener"]

@@ -6,30 +6,32 @@ state is in order before user code is called, and is looked at again after it.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterable
-from selectors import EVENT_READ, EVENT_WRITE
 from socket import socket
 from typing import Any
 
-from ..errors import ConnectionTimeout, FramingError, WriteBufferFull
+from ..errors import ConnectionTimeout
 from ..framing import BytesLike
 from ..loop import EventLoop
 from ..protocol import Protocol
 from . import sockets
-from .buffers import WriteBuffer, snapshot
+from .buffers import snapshot
 from .deadlines import Deadlines
 from .delivery import Delivery, delivery_to
+from .inbox import Inbox
 from .limits import Limits
+from .outbox import Outbox
 from .reports import report
 from .state import MOVES, State
-
-_SEND_AT_ONCE = 64 * 1024  # more than this doesn't wait for the end of the turn
+from .tls import TLSFilter
 
 
 class Connection:
     """A stream transport: asyncio's `Transport` methods, with bounds. Loop thread only.
 
-    `on_lost(connection)` is called after `connection_lost`, for whoever keeps the connection.
+    `on_end(connection, cause, socket)` is called once, after `connection_lost`, and is given the socket to close;
+    `made` then tells whether the protocol was ever told of the connection.
     """
 
     def __init__(
@@ -38,132 +40,71 @@ class Connection:
         sock: socket,
         protocol: Any,
         limits: Limits,
-        inbox: memoryview,
+        memory: memoryview,
         peername: Any,
-        on_lost: Callable[[Connection], object],
+        on_end: Callable[[Connection, BaseException | None, socket], object],
+        tls: TLSFilter | None = None,
     ) -> None:
         self._loop = loop
         self._sock = sock
         self._limits = limits
-        self._inbox = inbox  # where reads go first: shared by all connections of a loop, so valid until the next read
         self._extra = {"socket": sock, "peername": peername}
-        self._on_lost = on_lost
+        self._on_end = on_end
         self._state = State.NEW
         self._cause: BaseException | None = None
-        self._reset = False
-        self._paused = False  # by the protocol
-        self._peer_ended = False
+        self._draining = False
         self._ending = self._ended = False  # write_eof() was called; FIN was sent
-        self._flush_due = self._resume_due = False
-        self._buffer = WriteBuffer(limits.high_water, limits.low_water)
+        self._on_secured: Callable[[], object] = self._open
         self._deadlines = Deadlines(loop, self._time_out)
-        self._watch = loop.watch(sock, self._read_ready, self._write_ready)
-        self._rest = b""  # bytes that an earlier protocol left to this one
-        self.bytes_received = self.bytes_sent = self.writes_dropped = 0
-        self._adopt(protocol)
+        self._watch = loop.watch(sock, lambda: None, lambda: None)
+        self._outbox = Outbox(loop, sock, self._watch, limits, self._deadlines, self)
+        delivery = self._adopt(protocol)
+        self._inbox = Inbox(loop, sock, self._watch, limits, self._deadlines, memory, delivery, self)
+        self._watch.on_read, self._watch.on_write = self._inbox.read_ready, self._outbox.send_ready
+        self._tls = self._inbox.tls = tls
+        self.made = self.reset = False
+        self.writes_dropped = 0
 
     def start(self) -> None:
-        """Call `connection_made`, then begin to read."""
+        """Shake hands if there is TLS, then call `connection_made` and begin to read."""
+        if self._tls is None:
+            self._open()
+        else:
+            self._shake_hands(b"")
+
+    def _open(self) -> None:
         self._move(State.OPEN)
         self._deadlines.start("idle_timeout", self._limits.idle_timeout)
         protocol = self._protocol
         framing = getattr(protocol, "framing", None)
+        self.made = True
         try:
-            self._call(protocol.connection_made, self)
+            self.call(protocol.connection_made, self)
         finally:  # a KeyboardInterrupt goes through here, and leaves a connection that works
             if self._protocol is protocol and getattr(protocol, "framing", None) is not framing:
-                self._adopt(protocol)  # it chose its framing when it saw the peer
-            self._set_interest()
+                self._inbox.hand_over(self._adopt(protocol))  # it chose its framing when it saw the peer
+            self._inbox.set_interest()
 
     # --- reading
 
     def pause_reading(self) -> None:
         """Deliver nothing until `resume_reading()`; not even messages that are decoded already. Idempotent."""
-        self._paused = True
-        self._deadlines.stop("frame_timeout")  # it is not the peer who is slow now
-        self._set_interest()
+        self._inbox.pause()
 
     def resume_reading(self) -> None:
         """Deliver again, first what was left, from a callback of the next turn. Idempotent."""
-        if self._paused:
-            self._paused = False
-            self._after_delivery()
+        self._inbox.resume()
 
     def is_reading(self) -> bool:
-        return self._state is State.OPEN and not self._paused
+        return self._inbox.is_reading()
 
-    def _set_interest(self) -> None:
-        reading = self._state is State.OPEN and not (self._paused or self._peer_ended or self._has_left())
-        writing = self._watch.mask & EVENT_WRITE
-        self._watch.want(writing | EVENT_READ if reading else writing)
+    def receiving_failed(self, exc: Exception) -> None:
+        self._lose(exc)
 
-    def _has_left(self) -> bool:
-        return bool(self._rest) or self._delivery.left > 0
-
-    def _read_ready(self) -> None:
-        delivery = self._delivery
-        own = delivery.own_buffer()
-        buffer = self._inbox if own is None else own
-        try:
-            count = sockets.receive(self._sock, buffer)
-        except OSError as exc:
-            return self._lose(exc)
-        if count is None:
-            return None
-        if count == 0:
-            return self._read_eof()
-        self.bytes_received += count
-        self._deadlines.start("idle_timeout", self._limits.idle_timeout)
-        if own is None:
-            return self._deliver(delivery.put, buffer[:count])
-        return self._deliver(delivery.filled, count)
-
-    def _deliver(self, callback: Callable[..., object], *args: Any) -> None:
-        try:
-            self._call(callback, *args)
-        finally:
-            self._after_delivery()
-
-    def _after_delivery(self) -> None:
-        """Look at what the protocol has made of it."""
-        if self._state is not State.OPEN:
-            return
-        if self._delivery.error is not None:
-            return self._lose(self._delivery.error)
-        if self._has_left():
-            if not (self._paused or self._resume_due):
-                self._resume_due = True
-                self._loop.call_soon(self._resume)
-            return self._set_interest()
-        if not self._delivery.in_frame:
-            self._deadlines.stop("frame_timeout")
-        elif "frame_timeout" not in self._deadlines and not self._paused:
-            self._deadlines.start("frame_timeout", self._limits.frame_timeout)
-        return self._set_interest()
-
-    def _resume(self) -> None:
-        """Deliver what an earlier delivery left."""
-        self._resume_due = False
-        if not self.is_reading():
-            return
-        if self._rest:
-            rest, self._rest = self._rest, b""
-            self._deliver(self._delivery.put, memoryview(rest))
-        else:
-            self._deliver(self._delivery.resume)
-
-    def _read_eof(self) -> None:
-        self._peer_ended = True
-        self._set_interest()
-        self._deadlines.stop("frame_timeout")
-        try:
-            self._delivery.eof()
-        except FramingError as exc:
-            return self._lose(exc)
-        keep_open = self._call(self._protocol.eof_received)
-        if self._state is State.OPEN and (not keep_open or self._ended):
+    def peer_ended(self) -> None:
+        keep_open = self.call(self._protocol.eof_received)
+        if self._state is State.OPEN and (not keep_open or self._ended or self._tls is not None):
             self.close()
-        return None
 
     # --- writing
 
@@ -187,103 +128,133 @@ class Connection:
             return
         if self._ending:
             raise RuntimeError("write() after write_eof()")
-        if size == 0 or not self._has_room(size):
+        if size == 0:
             return
-        buffer = self._buffer
-        buffer.extend(chunks, size)
-        if not self._watch.mask & EVENT_WRITE:  # else the peer must take something first
-            if buffer.size > min(_SEND_AT_ONCE, buffer.high):
-                self._send()
-            elif not self._flush_due:
-                self._flush_due = True
-                self._loop.defer_flush(self._flush)
-        if buffer.crossed_high() and self._state is State.OPEN:
-            self._call(self._protocol.pause_writing)
+        if not self._outbox.has_room(size + (self._tls.held if self._tls is not None else 0)):
+            self.writes_dropped += 1
+        elif self._tls is None:
+            self._outbox.put(chunks, size)
+        else:
+            self._tls.send(chunks)
+            self._put_tls()
 
-    def _has_room(self, size: int) -> bool:
-        """Hold the hard cap: more than `max_write_buffer` bytes never wait."""
-        cap = self._limits.max_write_buffer
-        if cap is None or self._buffer.size + size <= cap:
-            return True
-        if self._buffer.size and not self._watch.mask & EVENT_WRITE:
-            self._send()
-        if self._state is not State.OPEN or self._buffer.size + size <= cap:
-            return self._state is State.OPEN
-        full = WriteBufferFull(
-            f"write of {size} bytes while {self._buffer.size} wait for the peer, max_write_buffer is {cap}"
-        )
-        if self._limits.overflow == "raise":
-            raise full
-        if self._limits.overflow == "abort":
-            self._lose(full, reset=True)
-        self.writes_dropped += 1
-        return False
+    def sending_failed(self, exc: Exception, reset: bool) -> None:
+        self._lose(exc, reset)
 
-    def _flush(self) -> None:
-        """Send what this turn has queued."""
-        self._flush_due = False
-        if self._buffer.size and not self._watch.mask & EVENT_WRITE:
-            self._write_ready()
-
-    def _write_ready(self) -> None:
-        self._send()
-        if self._buffer.crossed_low() and self._state is State.OPEN:
-            self._call(self._protocol.resume_writing)
-
-    def _send(self) -> None:
-        """Send once, and see what that leaves to wait for."""
-        buffer = self._buffer
-        try:
-            count = sockets.send(self._sock, buffer.next_chunks())
-        except OSError as exc:
-            return self._lose(exc)
-        if count:
-            buffer.consume(count)
-            self.bytes_sent += count
-            self._deadlines.start("idle_timeout", self._limits.idle_timeout)
-        if not buffer.size:
-            return self._all_sent()
-        if count or not self._watch.mask & EVENT_WRITE:
-            self._deadlines.start("write_timeout", self._limits.write_timeout)
-        return self._watch.add(EVENT_WRITE)
-
-    def _all_sent(self) -> None:
-        self._watch.remove(EVENT_WRITE)
-        self._deadlines.stop("write_timeout")
+    def all_sent(self) -> None:
         if self._state is State.CLOSING:
-            return self._lose(None)
-        if self._ending and not self._ended:
+            self._lose(None)
+        elif self._ending and not self._ended:
             self._ended = True
             sockets.end_writing(self._sock)
-            if self._peer_ended:
+            if self._inbox.ended:
                 self.close()
-        return None
+        elif self._draining:
+            self.close_when_quiet()
+
+    def writing_paused(self) -> None:
+        self.call(self._protocol.pause_writing)
+
+    def writing_resumed(self) -> None:
+        if self._state is State.OPEN:
+            self.call(self._protocol.resume_writing)
 
     def write_eof(self) -> None:
-        """End our side once all is sent; the peer may go on. Idempotent."""
+        """End our side once all is sent; the peer may go on. Idempotent. Under TLS there is no such thing."""
+        if self._tls is not None:
+            raise RuntimeError("write_eof() under TLS: it can't end one side alone")
         if self._state is State.OPEN and not self._ending:
             self._ending = True
-            if not self._buffer.size:
-                self._all_sent()
+            if not self._outbox.buffer.size:
+                self.all_sent()
 
     def can_write_eof(self) -> bool:
-        return True
+        return self._tls is None
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the water marks in bytes, as asyncio does: `low` is a quarter of `high` if only that is given."""
         if high is None:
             high = self._limits.high_water if low is None else 4 * low
-        self._buffer.set_marks(high, high // 4 if low is None else low)
-        if self._buffer.crossed_high():
-            self._call(self._protocol.pause_writing)
+        self._outbox.buffer.set_marks(high, high // 4 if low is None else low)
+        self._outbox.check_high()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """Return `(low, high)`, in asyncio's order."""
-        return self._buffer.low, self._buffer.high
+        return self._outbox.buffer.low, self._outbox.buffer.high
 
     def get_write_buffer_size(self) -> int:
-        """Return the bytes that wait to be sent."""
-        return self._buffer.size
+        """Return the bytes that wait to be sent, encrypted already where there is TLS."""
+        return self._outbox.buffer.size + (self._tls.held if self._tls is not None else 0)
+
+    # --- TLS
+
+    def start_tls(
+        self,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        initial: BytesLike | None = None,
+        on_done: Callable[[], object] | None = None,
+    ) -> None:
+        """Go on under TLS: what was written before leaves plain, what is written from now on waits for the handshake.
+
+        Bytes that came behind the switch must not be guessed at. `initial` None: there are none, and if some came the
+        connection ends with ssl.SSLError, for they may be injected. Else `initial`, which may be empty, and then the
+        bytes that the protocol was not given yet are the beginning of the peer's handshake. `on_done()` is called when
+        it is complete.
+        """
+        if self._tls is not None or self._state is not State.OPEN:
+            raise RuntimeError("start_tls() needs an open connection without TLS")
+        self._inbox.hand_over(self._adopt(self._protocol))
+        unread = self._inbox.take_unread()
+        if initial is None and unread:
+            return self._lose(ssl.SSLError(f"{len(unread)} plain bytes came behind the switch to TLS"))
+        self._tls = self._inbox.tls = TLSFilter(context, server_side, server_hostname)
+        self._on_secured = on_done or (lambda: None)
+        return self._shake_hands(snapshot(initial or b"") + unread)
+
+    def _shake_hands(self, first: bytes) -> None:
+        assert self._tls is not None
+        self._deadlines.start("handshake_timeout", self._limits.handshake_timeout)
+        try:
+            self._tls.start()
+        except ssl.SSLError as exc:
+            return self._lose(exc)
+        self._put_tls()
+        self._inbox.set_interest()
+        if first:
+            self._inbox.take_plain(self.tls_received(memoryview(first)))
+        return None
+
+    def tls_received(self, data: memoryview) -> bytes:
+        tls = self._tls
+        assert tls is not None
+        was_secured = tls.secured
+        try:
+            plain = tls.receive(data)
+        except ssl.SSLError as exc:
+            self._put_tls()  # the alert
+            self._lose(exc)
+            return b""
+        self._put_tls()
+        if tls.secured and not was_secured:
+            self._secured(tls)
+        return plain
+
+    def _secured(self, tls: TLSFilter) -> None:
+        self._deadlines.stop("handshake_timeout")
+        self._extra.update(tls.extra_info())
+        if self._state is State.NEW:
+            self._open()
+        else:
+            self.call(self._on_secured)
+
+    def _put_tls(self) -> None:
+        assert self._tls is not None
+        data = self._tls.take_outgoing()
+        if data:
+            self._outbox.put((data,), len(data))
 
     # --- protocol and facts
 
@@ -292,23 +263,21 @@ class Connection:
 
         Messages of a list that the present one took by overriding `messages_received` are its own.
         """
-        self._rest = self._delivery.take_rest() + self._rest
-        self._buffer.paused = False
-        self._adopt(protocol)
-        if self._rest:
-            self._after_delivery()
+        self._outbox.buffer.paused = False
+        self._inbox.hand_over(self._adopt(protocol))
+        self._inbox.after_delivery()
 
     def get_protocol(self) -> Any:
         return self._protocol
 
-    def _adopt(self, protocol: Any) -> None:
+    def _adopt(self, protocol: Any) -> Delivery:
         self._protocol = protocol
         if isinstance(protocol, Protocol):
             protocol.transport = self
-        self._delivery: Delivery = delivery_to(protocol, self)
+        return delivery_to(protocol, self)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return "peername", "sockname" or "socket"."""
+        """Return "peername", "sockname", "socket", and under TLS "ssl_object", "sslcontext", "peercert", "cipher"."""
         if name == "sockname" and name not in self._extra:
             self._extra[name] = self._sock.getsockname()
         return self._extra.get(name, default)
@@ -320,59 +289,62 @@ class Connection:
 
         What isn't sent in `timeout` seconds (None: `Limits.close_timeout`) is lost: the connection is reset.
         """
+        if self._state is State.NEW:
+            return self._lose(None)
         if self._state is not State.OPEN:
-            return
+            return None
         self._move(State.CLOSING)
-        self._set_interest()
-        if not self._buffer.size:
+        self._inbox.set_interest()
+        if self._tls is not None:
+            self._tls.end()
+            self._put_tls()
+        if not self._outbox.buffer.size:
             return self._lose(None)
         return self._deadlines.start("close_timeout", self._limits.close_timeout if timeout is None else timeout)
 
+    def close_when_quiet(self) -> None:
+        """Close as soon as no message is half received, undelivered or unsent."""
+        self._draining = True
+        if self._inbox.is_quiet() and not self._outbox.buffer.size:
+            self.close()
+
     def abort(self) -> None:
         """End now: what waits is dropped, the peer gets RST. `connection_lost(None)` comes at the end of this turn."""
-        self._buffer.clear()
+        self._outbox.close(send_last=False)
         self._lose(None, reset=True)
 
     def is_closing(self) -> bool:
         return self._state in (State.CLOSING, State.LOST)
+
+    def is_open(self) -> bool:
+        return self._state is State.OPEN
 
     def _time_out(self, error: ConnectionTimeout) -> None:
         self._lose(error, reset=True)
 
     def _lose(self, cause: BaseException | None, reset: bool = False) -> None:
         """End, with the first cause. `connection_lost` comes when the callbacks of this turn are done."""
-        self._reset = self._reset or reset  # an abort() after a close() still resets
+        self.reset = self.reset or reset  # an abort() after a close() still resets
         if self._state is State.LOST:
             return
-        if not isinstance(cause, OSError) and self._buffer.size and not self._watch.mask & EVENT_WRITE:
-            self._send_last()
         self._move(State.LOST)
         self._cause = cause
-        self._watch.want(0)
+        self._outbox.close(send_last=not isinstance(cause, OSError) or isinstance(cause, ssl.SSLError))
+        self._watch.close()
         self._deadlines.close()
         self._loop.defer_close(self._finish)
-
-    def _send_last(self) -> None:
-        """Try once to send what was queued in this turn: the answers to good messages before a bad one."""
-        try:
-            count = sockets.send(self._sock, self._buffer.next_chunks())
-            self._buffer.consume(count)
-            self.bytes_sent += count
-        except OSError:
-            pass  # there is a cause already
 
     def _finish(self) -> None:
         cause, self._cause = self._cause, None
         try:
-            self._protocol.connection_lost(cause)
+            if self.made:
+                self._protocol.connection_lost(cause)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
             report(self._loop, exc, self, self._protocol)
         finally:
-            sockets.close(self._sock, self._reset)
-            self._buffer.clear()
-            self._on_lost(self)
+            self._on_end(self, cause, self._sock)
 
     def _move(self, state: State) -> None:
         assert state in MOVES[self._state], f"{self._state} to {state}"
@@ -380,10 +352,10 @@ class Connection:
 
     # --- user code
 
-    def _call(self, callback: Callable[..., object], *args: Any) -> object:
+    def call(self, callback: Callable[..., object], *args: Any) -> object:
         """Call user code. What it raises is reported and ends this connection only: look at the state after it."""
         try:
-            return callback(*args)
+            result = callback(*args)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
@@ -391,6 +363,9 @@ class Connection:
             if self._state is State.OPEN:  # else it is ending already, and that was the first cause
                 self._lose(exc)
             return None
+        if self._draining and self._state is State.OPEN:
+            self.close_when_quiet()
+        return result
 
     def __repr__(self) -> str:
         return f"<Connection {self._state.value} peer={self._extra['peername']!r}>"

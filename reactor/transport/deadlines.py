@@ -8,6 +8,7 @@ from ..errors import ConnectionTimeout
 from ..loop import EventLoop, Timer
 
 _TEXTS = {
+    "handshake_timeout": "the TLS handshake was not completed",
     "idle_timeout": "no byte came or went",
     "frame_timeout": "a frame was begun and not completed",
     "write_timeout": "bytes waited and the peer took none",

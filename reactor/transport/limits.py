@@ -1,22 +1,25 @@
-"""Limits: the bounds of every buffer and every wait, in one frozen value."""
+"""Limits and Backoff: the bounds of every buffer and every wait, as frozen values."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 Overflow = Literal["abort", "raise", "drop"]
+WhenFull = Literal["park", "close"]
 
-_OVERFLOW = ("abort", "raise", "drop")
+_CHOICES = {"overflow": ("abort", "raise", "drop"), "when_full": ("park", "close")}
 
 
 @dataclass(frozen=True)
 class Limits:
     """Bounds in seconds and bytes; None for none. Raises ValueError naming the field.
 
-    `max_connections`, `max_per_peer`: of a server, the second per peer host; at the first it stops accepting, what is
-    over the second it closes. `connect_timeout`: for names, addresses and the connection together. `idle_timeout`: no
-    byte in either direction. `frame_timeout`: from the first byte of a frame to its last, however many come in between.
+    `max_connections`, `max_per_peer`: of a server, the second per peer host. `when_full`: at `max_connections` a server
+    parks its listener, so that who comes waits in the kernel's queue, or closes what it takes. `connect_timeout`: for
+    names, addresses and the connection together. `handshake_timeout`: for TLS's. `idle_timeout`: no byte in either
+    direction. `frame_timeout`: from the first byte of a frame to its last, however many come in between.
     `write_timeout`: the peer takes nothing while bytes wait. `close_timeout`: for what waits when `close()` is called.
     `high_water`, `low_water`: where `pause_writing` and `resume_writing` come. `max_write_buffer`: more never waits;
     `overflow` says what becomes of the write that would be more: "abort" ends the connection with WriteBufferFull,
@@ -25,7 +28,9 @@ class Limits:
 
     max_connections: int | None = 10_000
     max_per_peer: int | None = None
+    when_full: WhenFull = "park"
     connect_timeout: float | None = 10.0
+    handshake_timeout: float | None = 10.0
     idle_timeout: float | None = None
     frame_timeout: float | None = 30.0
     write_timeout: float | None = 60.0
@@ -37,21 +42,59 @@ class Limits:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            value = getattr(self, each.name)
-            if each.name.endswith("_timeout"):
-                _check(each.name, value, "seconds, more than 0, or None", _is_number(value) and value > 0, True)
-            elif each.name.startswith("max_"):
-                _check(each.name, value, "an int, 1 or more, or None", _is_int(value) and value > 0, True)
-            elif each.name.endswith("_water"):
-                _check(each.name, value, "bytes, an int, 0 or more", _is_int(value) and value >= 0, False)
+            _judge(each.name, getattr(self, each.name))
         if self.low_water > self.high_water:
             raise ValueError(f"low_water is {self.low_water}, high_water {self.high_water}: it must not be more")
-        if self.overflow not in _OVERFLOW:
-            raise ValueError(f"overflow is {self.overflow!r}, it must be one of {', '.join(_OVERFLOW)}")
 
 
-def _check(name: str, value: object, wanted: str, good: bool, or_none: bool) -> None:
-    if not (good or (value is None and or_none)):
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait before trying again: `initial` seconds, then `factor` times as long each time, up to `longest`.
+
+    `jitter` is the part of each wait that is left to chance, 0 to 1: many clients of one server must not come back
+    together. It shortens a wait and never lengthens it. `attempts`: how often to try in all, None for ever.
+    """
+
+    initial: float = 0.5
+    factor: float = 2.0
+    longest: float = 30.0
+    jitter: float = 0.5
+    attempts: int | None = None
+
+    def __post_init__(self) -> None:
+        _check("initial", self.initial, "seconds, more than 0", _is_number(self.initial) and self.initial > 0)
+        _check("factor", self.factor, "a number, 1 or more", _is_number(self.factor) and self.factor >= 1)
+        long_enough = _is_number(self.longest) and self.longest >= self.initial
+        _check("longest", self.longest, "seconds, not less than initial", long_enough)
+        _check("jitter", self.jitter, "a number from 0 to 1", _is_number(self.jitter) and 0 <= self.jitter <= 1)
+        _judge("attempts", self.attempts)
+
+    def delay(self, failures: int) -> float | None:
+        """Return the seconds to wait after so many failures in a row, None when that is enough."""
+        if self.attempts is not None and failures >= self.attempts:
+            return None
+        full = self.initial
+        for _ in range(failures - 1):  # not a power: that overflows after a long night
+            full = min(full * self.factor, self.longest)
+            if full == self.longest:
+                break
+        return full * (1 - self.jitter * random.random())
+
+
+def _judge(name: str, value: Any) -> None:
+    """Judge a field by its name: what is named alike is bounded alike."""
+    if name in _CHOICES:
+        _check(name, value, f"one of {', '.join(_CHOICES[name])}", value in _CHOICES[name])
+    elif name.endswith("_timeout"):
+        _check(name, value, "seconds, more than 0, or None", value is None or (_is_number(value) and value > 0))
+    elif name.endswith("_water"):
+        _check(name, value, "bytes, an int, 0 or more", _is_int(value) and value >= 0)
+    else:
+        _check(name, value, "an int, 1 or more, or None", value is None or (_is_int(value) and value > 0))
+
+
+def _check(name: str, value: object, wanted: str, good: bool) -> None:
+    if not good:
         raise ValueError(f"{name} is {value!r}, it must be {wanted}")
 
 

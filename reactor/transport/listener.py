@@ -12,6 +12,7 @@ from ..loop import EventLoop, Timer
 from ..loop.watch import nothing_to_do
 from . import sockets
 from .address import format_address
+from .unix import UnixPath
 
 _BATCH = 16  # connections taken in one turn: a storm of them must not starve those that stand (redis#12178)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0  # seconds without accepting when descriptors ran out
@@ -20,17 +21,30 @@ _log = logging.getLogger(__name__)
 
 
 class Listener:
-    """Calls `on_accept(sock, peer)` for each new connection while it isn't paused. Owns the listening socket."""
+    """Calls `on_accept(sock, peer)` for each new connection while it isn't parked. Owns the socket, and its path.
 
-    def __init__(self, loop: EventLoop, sock: socket.socket, on_accept: Callable[[socket.socket, Any], object]) -> None:
+    When descriptors run out, a reserve is given up for a moment so that those who wait are told at once, by a reset;
+    then it holds off, longer each time, or until `descriptor_freed()`.
+    """
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        sock: socket.socket,
+        on_accept: Callable[[socket.socket, Any], object],
+        path: UnixPath | None = None,
+    ) -> None:
         self._loop = loop
         self._sock = sock
         self._on_accept = on_accept
+        self._path = path
+        self._reserve: int | None = sockets.take_descriptor()
         self._watch = loop.watch(sock, self._accept_ready, nothing_to_do)
         self._retry: Timer | None = None
         self._pause = _FIRST_PAUSE
         self._parked = self._closed = False
         self.address: Any = sock.getsockname()
+        self.shed = 0  # connections that were reset for want of descriptors
         self._listen()
 
     def park(self) -> None:
@@ -42,15 +56,25 @@ class Listener:
         self._parked = False
         self._listen()
 
+    def descriptor_freed(self) -> None:
+        """Try again at once if it holds off."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._try_again()
+
     def close(self) -> None:
         """Stop at once. Idempotent."""
         if self._closed:
             return
         self._closed = True
-        self._watch.want(0)
+        self._watch.close()
         if self._retry is not None:
             self._retry.cancel()
+        if self._reserve is not None:
+            sockets.give_descriptor(self._reserve)
         sockets.close(self._sock, reset=False)
+        if self._path is not None:
+            self._path.remove()
 
     def _listen(self) -> None:
         if not (self._parked or self._closed or self._retry):
@@ -63,14 +87,26 @@ class Listener:
             try:
                 accepted = sockets.accept(self._sock)
             except sockets.OutOfDescriptors as exc:
+                self._shed_load()
                 return self._hold_off(exc)
             if accepted is None:
                 return
             self._pause = _FIRST_PAUSE
             self._on_accept(*accepted)
 
+    def _shed_load(self) -> None:
+        """Tell who waits that there is no place, with the descriptor kept for that."""
+        if self._reserve is None:
+            return
+        sockets.give_descriptor(self._reserve)
+        for _ in range(_BATCH):
+            if not sockets.refuse(self._sock):
+                break
+            self.shed += 1
+        self._reserve = sockets.take_descriptor()
+
     def _hold_off(self, exc: OSError) -> None:
-        """Wait, longer each time: a listening socket stays readable, so going on would spin."""
+        """Wait: a listening socket stays readable, so going on would spin."""
         if self._pause == _FIRST_PAUSE:
             _log.error("%s accepts nobody for now: %s", format_address(self.address), exc.strerror)
         self._watch.want(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -9,7 +10,9 @@ from typing import Any, NamedTuple
 
 from ..loop import EventLoop
 from .address import TCPAddress, numeric_family
-from .sockets import named
+from .sockets import close, listen_on, named
+
+_FREE_PORT_TRIES = 10  # a port that is free in one family may be taken in the other
 
 
 class Endpoint(NamedTuple):
@@ -31,6 +34,24 @@ def resolve_now(host: str | None, port: int, passive: bool = False) -> list[Endp
     except OSError as exc:
         raise named(exc, f"can't resolve {host!r}") from None
     return list(dict.fromkeys(Endpoint(family, sockaddr) for family, _, _, _, sockaddr in found))
+
+
+def listen_on_all(host: str | None, port: int, backlog: int, reuse_port: bool) -> list[socket.socket]:
+    """Listen on every address of a host, all with one port. Raises OSError naming the address."""
+    for tries_left in reversed(range(_FREE_PORT_TRIES)):
+        socks: list[socket.socket] = []
+        try:
+            for family, sockaddr in resolve_now(host, port, passive=True):
+                if socks and port == 0:
+                    sockaddr = (sockaddr[0], socks[0].getsockname()[1], *sockaddr[2:])
+                socks.append(listen_on(family, sockaddr, backlog, reuse_port))
+            return socks
+        except OSError as exc:
+            for sock in socks:
+                close(sock, reset=False)
+            if port or exc.errno != errno.EADDRINUSE or not tries_left:
+                raise
+    raise AssertionError("unreachable")
 
 
 def resolve(loop: EventLoop, address: TCPAddress, on_done: Callable[[Future[list[Endpoint]]], object]) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import socket
 import struct
+import sys
+import termios
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +31,7 @@ _ACCEPT_AGAIN = {
     errno.ETIMEDOUT,
 }
 _OUT_OF_FDS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_IN_PROGRESS = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR}
+_IN_PROGRESS = {0, errno.EINPROGRESS, errno.EINTR}  # not EAGAIN: from a Unix socket it is a refusal (connect(2))
 
 
 class OutOfDescriptors(OSError):
@@ -56,6 +59,15 @@ def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> soc
     return sock
 
 
+def adopt_listening(sock: socket.socket | int, backlog: int) -> socket.socket:
+    """Return a bound socket that somebody else made, listening; an int is a descriptor that is ours from now on."""
+    if isinstance(sock, int):
+        sock = socket.socket(fileno=sock)
+    sock.listen(backlog)
+    sock.setblocking(False)
+    return sock
+
+
 def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
     """Return a new connection, ready for use, and its peer; None when nobody waits. Raises OutOfDescriptors."""
     while True:
@@ -71,6 +83,29 @@ def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
         else:
             prepare(sock)
             return sock, peer
+
+
+def refuse(listener: socket.socket) -> bool:
+    """Reset one who waits; False if nobody does, or it can't be done."""
+    try:
+        accepted = accept(listener)
+    except OSError:
+        return False
+    if accepted is not None:
+        close(accepted[0], reset=True)
+    return accepted is not None
+
+
+def take_descriptor() -> int | None:
+    """Return a descriptor of nothing, to be given up when there is no other; None if even that can't be had."""
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def give_descriptor(fd: int) -> None:
+    os.close(fd)
 
 
 def prepare(sock: socket.socket) -> None:
@@ -127,6 +162,18 @@ def end_writing(sock: socket.socket) -> None:
     """Send FIN."""
     with contextlib.suppress(OSError):  # the peer may have reset the connection: the next read will tell
         sock.shutdown(socket.SHUT_WR)
+
+
+def is_unsettled(sock: socket.socket) -> bool:
+    """Tell whether closing now might cost the peer bytes: some are unread here, or not acknowledged there."""
+    try:
+        return any(_queued(sock.fileno(), queue) for queue in (termios.FIONREAD, termios.TIOCOUTQ))
+    except (OSError, ValueError):  # a socket that is gone, or has no kernel below it
+        return False
+
+
+def _queued(fd: int, queue: int) -> int:
+    return int.from_bytes(fcntl.ioctl(fd, queue, bytes(4)), sys.byteorder)
 
 
 def close(sock: socket.socket, reset: bool) -> None:

@@ -1,8 +1,11 @@
 """Listener: takes new connections, some at a time, and holds off when it can't."""
 
 import errno
+import os
+import resource
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,6 +21,19 @@ def accepted() -> Iterator[list[socket.socket]]:
     yield socks
     for sock in socks:
         sock.close()
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Let this process have as many descriptors as it has, and no more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    probe = os.open(os.devnull, os.O_RDONLY)
+    os.close(probe)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (probe, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def listen(net: Reactor, accepted: list[socket.socket]) -> Listener:
@@ -67,6 +83,7 @@ def test_without_descriptors_it_holds_off_and_tries_again(
         return accept(sock)
 
     monkeypatch.setattr(sockets, "accept", out_of_fds)
+    monkeypatch.setattr(sockets, "refuse", lambda sock: False)
     listener = listen(net, accepted)
     clients: list[socket.socket] = []
     connect(listener, 1, clients)
@@ -76,6 +93,28 @@ def test_without_descriptors_it_holds_off_and_tries_again(
         f"127.0.0.1:{listener.address[1]} accepts nobody for now: Too many open files"
     ]
     accepted += clients
+
+
+def test_who_waits_without_descriptors_is_reset_and_the_next_one_is_served(
+    net: Reactor, accepted: list[socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    listener = listen(net, accepted)
+    clients: list[socket.socket] = []
+    connect(listener, 3, clients)
+    with no_descriptor_left():
+        net.run_once(1)
+    assert (listener.shed, accepted) == (3, [])
+    for client in clients:
+        with client, pytest.raises(ConnectionResetError):
+            client.recv(1)
+    clients.clear()
+    connect(listener, 1, clients)
+    listener.descriptor_freed()
+    net.run_once(1)
+    assert len(accepted) == 1
+    listener.close()
+    accepted += clients
+    assert len(caplog.records) == 1
 
 
 def test_closing_while_it_holds_off_cancels_the_retry(
