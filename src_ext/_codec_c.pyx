@@ -475,7 +475,7 @@ cdef class Decoder:
     cdef object held(self):
         cdef Py_ssize_t held = self.size - self.pos
         if self.state != SKIP and self.state != STREAM and self.head is not None:
-            held += len(self.head) + (self.done if self.state == BODY else 0)
+            held += len(self.head) + (self.done if self.body is not None else 0)
         return held
 
     cdef int check_open(self) except -1:
@@ -529,6 +529,7 @@ cdef class Decoder:
         header = bytes(self.head or b"")
         if self.state == SKIP or self.state == STREAM:
             at = self.stream_offset - (length - missing) - len(header)
+            self.head = None  # handed out or skipped with its frame
         else:
             at = self.frame_at()
         self.fail(verdicts.truncated(length, missing, self.limit, header, at))

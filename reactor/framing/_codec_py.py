@@ -267,12 +267,13 @@ class Decoder:
         if self._state == _HEAD and not self.buffered:
             return
         at_header = self._state == _HEAD
-        length, missing = (None, self.wanted) if at_header else (self._length, self.wanted)
-        if self._state == _SKIP or self._state == _STREAM:
-            at = self.stream_offset - (self._length - missing) - len(self._head)
+        length, missing, header = None if at_header else self._length, self.wanted, bytes(self._head)
+        if self._state in (_SKIP, _STREAM):
+            at = self.stream_offset - (self._length - missing) - len(header)
+            self._head = bytearray()  # handed out or skipped with its frame
         else:
             at = self._frame_at()
-        self._break(verdicts.truncated(length, missing, self._limit, bytes(self._head), at))
+        self._break(verdicts.truncated(length, missing, self._limit, header, at))
         assert self._error is not None
         raise self._error
 

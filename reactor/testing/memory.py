@@ -107,7 +107,7 @@ class MemorySelector(selectors.BaseSelector):
             return self._system.register(fileobj, events, data)
         if id(fileobj) in self._memory:
             raise KeyError(f"{fileobj!r} is already registered")
-        key = self._memory[id(fileobj)] = selectors.SelectorKey(fileobj, id(fileobj), events, data)  # type: ignore[arg-type]
+        key = self._memory[id(fileobj)] = selectors.SelectorKey(fileobj, id(fileobj), events, data)
         return key
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
