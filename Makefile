@@ -31,5 +31,9 @@ lint: $(VENV)/ready  ## ruff
 type: $(VENV)/ready  ## mypy --strict
 	$(BIN)/mypy
 
+bench: $(VENV)/ready  ## the tables: codec against its floor and its peers
+	$(BIN)/pip install --quiet --editable ".[bench]"
+	$(BIN)/pytest bench/bench_codec.py --benchmark-enable --benchmark-columns=min,median,iqr,rounds --benchmark-sort=min -q
+
 clean:  ## forget what was built
 	rm -rf $(VENV) build dist *.egg-info src_ext/*.c reactor/*/*.so

@@ -1,0 +1,90 @@
+"""Every way to cut a stream into frames that the bench compares, as a function from a chunk to its frames."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import msgpack
+from floor import codec_floor
+from twisted.internet.testing import StringTransport
+from twisted.protocols.basic import Int32StringReceiver
+
+from reactor import Framing
+from reactor.framing import _codec_c, _codec_py
+
+Decode = Callable[[bytes], list[bytes]]
+
+FRAMING = Framing()
+LIMIT = FRAMING.max_frame_length
+
+
+class StructLoop:
+    """What a user writes by hand: a bytearray, struct, a limit."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        buffer = self._buffer
+        buffer += data
+        frames, pos, size = [], 0, len(buffer)
+        while size - pos >= 4:
+            (length,) = struct.unpack_from(">I", buffer, pos)
+            if length > LIMIT:
+                raise ValueError("frame too large")
+            end = pos + 4 + length
+            if end > size:
+                break
+            frames.append(bytes(buffer[pos + 4 : end]))
+            pos = end
+        del buffer[:pos]
+        return frames
+
+
+class Receiver(Int32StringReceiver):
+    """Twisted's, collecting."""
+
+    MAX_LENGTH = LIMIT
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.makeConnection(StringTransport())
+
+    def stringReceived(self, string: bytes) -> None:  # noqa: N802
+        self.frames.append(string)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        self.frames = []
+        self.dataReceived(data)
+        return self.frames
+
+
+class Msgpack:
+    """msgpack's unpacker on the same payloads: its own header in front of each."""
+
+    def __init__(self) -> None:
+        self._unpacker = msgpack.Unpacker(max_buffer_size=1 << 24)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        self._unpacker.feed(data)
+        return list(self._unpacker)
+
+
+def decoders() -> dict[str, Decode]:
+    """Return every decoder by name, the floor first."""
+    return {
+        "floor": codec_floor().decode,
+        "reactor compiled": _codec_c.Decoder(FRAMING).feed,
+        "reactor pure": _codec_py.Decoder(FRAMING).feed,
+        "struct loop": StructLoop().feed,
+        "msgpack": Msgpack().feed,
+        "Twisted": Receiver().feed,
+    }
+
+
+def chunk_for(name: str, bodies: list[bytes]) -> bytes:
+    """Return what a decoder is fed: all bodies in one read."""
+    if name == "msgpack":
+        return b"".join(msgpack.packb(body) for body in bodies)
+    return FRAMING.encode_many(bodies)
