@@ -148,7 +148,7 @@ cdef class Decoder:
     cdef const uint8_t *_bytes  # the chunk at hand, of `size` bytes, decoded up to `pos`
     cdef object _data  # owns it, if it is bytes; else _view does
     cdef Py_buffer _view
-    cdef object pushed, length, _strip, _oversize, _error, _discarded
+    cdef object pushed, length, begin, _strip, _oversize, _error, _discarded
     cdef bytearray head  # header of the frame in progress; None between frames
     cdef Body body
     cdef object scratch  # what get_buffer() gave: a bytearray, or the body itself
@@ -186,14 +186,19 @@ cdef class Decoder:
 
     def __iter__(self):
         """Yield the frames of the chunk at hand. Stop anywhere; the next iteration goes on there."""
-        return self
+        cdef Frames frames = Frames.__new__(Frames)
+        frames.decoder = self
+        return frames
 
-    def __next__(self):
+    cdef object next(self):
+        """Return the next frame or piece, None where there is none."""
         frame = self.whole()
         if frame is None:
-            frame = self.step()
-            if frame is None:
-                raise StopIteration
+            self.busy = True
+            try:
+                frame = self.step()
+            finally:
+                self.busy = False
         return frame
 
     cdef int open(self, data) except -1:
@@ -205,7 +210,7 @@ cdef class Decoder:
             self.busy = True
             try:
                 data = memoryview(data)
-                if not data.contiguous:
+                if not data.c_contiguous:
                     data = data.tobytes()
             finally:
                 self.busy = False
@@ -238,7 +243,11 @@ cdef class Decoder:
         cdef bytes rest
         if self.viewed:
             rest = self._bytes[self.pos : self.size]
-            self.release()
+            self.busy = True  # letting go of a buffer may run Python code
+            try:
+                self.release()
+            finally:
+                self.busy = False
             self._data = rest
             self._bytes = <const uint8_t *>PyBytes_AS_STRING(rest)
             self.size = PyBytes_GET_SIZE(rest)
@@ -268,6 +277,7 @@ cdef class Decoder:
         cdef Py_ssize_t left = self.size - self.pos, header = self.header_size, strip = self.strip
         cdef uint64_t announced
         cdef int64_t length
+        cdef bytes frame
         if self.state != HEAD or self.head is not None:
             return None
         if self.max_varint:
@@ -278,9 +288,9 @@ cdef class Decoder:
             return None
         else:
             announced = load(at + self.offset, self.width, self.little)
-        if announced > MAX_LENGTH:
+        if announced >= MAX_LENGTH:
             return None
-        length = <int64_t>announced + self.adjustment  # both within 2**62, so the sum is within 63 bits
+        length = <int64_t>announced + self.adjustment  # below 2**62 and at most 2**62: the sum is within 63 bits
         if length < 0 or length > self.limit or length > left - header:
             return None
         length += header
@@ -288,8 +298,11 @@ cdef class Decoder:
             strip = header
         elif strip > length:
             return None
+        frame = PyBytes_FromStringAndSize(<const char *>at + strip, length - strip)
         self.pos += length
-        return PyBytes_FromStringAndSize(<const char *>at + strip, length - strip)
+        if self.pos == self.size and not self.viewed:
+            self.release()  # now, and not when the next frame comes, which may be long
+        return frame
 
     cdef inline Py_ssize_t varint_header(self, const uint8_t *at, Py_ssize_t left, uint64_t *value) noexcept:
         """Return the size of a header that is complete and good at `at`, else 0."""
@@ -383,6 +396,7 @@ cdef class Decoder:
         over = length > self.limit
         if over and self._oversize == "error":
             return self.fail(verdicts.too_large(length, self.limit, header, self.frame_at()))
+        self.begin = self.frame_at()
         self.length = length
         self.goal = min(length, MAX_LENGTH)  # more than anybody will ever send
         self.done = 0
@@ -431,6 +445,7 @@ cdef class Decoder:
         try:
             self.body = grown(self.body, room)
         except MemoryError:
+            self.busy = False
             self.detach()
             raise
         return self.body
@@ -473,24 +488,35 @@ cdef class Decoder:
         return self.pushed - self.held()
 
     cdef object held(self):
+        """How many bytes are held: of the header and the body in progress, and not decoded yet."""
         cdef Py_ssize_t held = self.size - self.pos
-        if self.state != SKIP and self.state != STREAM and self.head is not None:
-            held += len(self.head) + (self.done if self.body is not None else 0)
+        if self.holds_header():
+            held += len(self.head)
+        if self.body is not None:
+            held += self.done
         return held
+
+    cdef bint holds_header(self) noexcept:
+        """Whether the header in progress is held: a skipped frame's is gone, a streamed one's with its first piece."""
+        return self.head is not None and self.state != SKIP and not (self.state == STREAM and self.done > 0)
 
     cdef int check_open(self) except -1:
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # or every raise would add to what it holds
         if self.state == ENDED:
             raise RuntimeError("the decoder was detached: its rest was handed over")
+        return self.check_idle()
+
+    cdef int check_idle(self) except -1:
         if self.busy:
             raise RuntimeError("the decoder is still decoding what it was given before")
         return 0
 
-    def get_buffer(self, Py_ssize_t sizehint=-1):
+    def get_buffer(self, sizehint=-1):
         """Return a writable buffer for the next bytes of the stream; tell with `buffer_updated()` how many came.
 
-        Of a large body it is the room in its final object: it arrives without a copy.
+        Of a large body it is the room in its final object: it arrives without a copy. So leave the buffer alone once
+        its bytes are told.
         """
         self.check_open()
         cdef Py_ssize_t size = min(sizehint, MAX_READ_SIZE) if sizehint > 0 else READ_SIZE
@@ -500,17 +526,18 @@ cdef class Decoder:
             self.scratch = PyByteArray_FromStringAndSize(NULL, size)
         return memoryview(self.scratch)
 
-    def buffer_updated(self, Py_ssize_t nbytes):
+    def buffer_updated(self, nbytes):
         """Decode the first `nbytes` bytes of the last `get_buffer()`: returns and raises what `feed()` does."""
         cdef Body body
         self.check_open()
-        scratch, self.scratch = self.scratch, None
+        scratch = self.scratch
         if scratch is None:
             raise RuntimeError("buffer_updated() without a get_buffer() before it")
         body = self.body if scratch is self.body else None
         size = len(scratch) if body is None else body.room - body.filled
         if not 0 <= nbytes <= size:
             raise ValueError(f"nbytes is {nbytes}, get_buffer() offered {size}")
+        self.scratch = None
         if body is None:
             return self.feed(memoryview(scratch)[:nbytes])
         body.filled += nbytes
@@ -522,31 +549,28 @@ cdef class Decoder:
     def feed_eof(self):
         """Say that the stream has ended. Raises FrameTruncated where a frame is unfinished."""
         self.check_open()
-        buffered = self.buffered
-        if self.state == HEAD and not buffered:
+        if self.pos < self.size:
+            raise RuntimeError("the decoder has not decoded yet what it was given before")
+        if not self.in_frame:
             return
-        length, missing = (None if self.state == HEAD else self.length), self.wanted
-        header = bytes(self.head or b"")
-        if self.state == SKIP or self.state == STREAM:
-            at = self.stream_offset - (length - missing) - len(header)
-            self.head = None  # handed out or skipped with its frame
-        else:
-            at = self.frame_at()
-        self.fail(verdicts.truncated(length, missing, self.limit, header, at))
+        header = bytes(self.head)
+        length, at = (None, self.frame_at()) if self.state == HEAD else (self.length, self.begin)
+        if not self.holds_header():
+            self.head = None
+        self.fail(verdicts.truncated(length, self.wanted, self.limit, header, at))
         raise self._error
 
     def detach(self):
         """Hand over the bytes that are not part of a delivered frame, and end."""
-        held = b""
-        if self.head is not None and self.state in (HEAD, BODY, BROKEN):
-            held = bytes(self.head)
-            if self.body is not None and self.body.raw is not NULL:
-                held += raw_string(self.body.raw)[self.body.filled - self.done : self.body.filled]
+        self.check_idle()
+        held = bytes(self.head) if self.holds_header() else b""
+        if self.body is not None and self.body.raw is not NULL:
+            held += raw_string(self.body.raw)[self.body.filled - self.done : self.body.filled]
         if self.size > self.pos:
             held += self._bytes[self.pos : self.size]
-        self.release()
         self.state = ENDED
         self.head = self.body = self.scratch = None
+        self.release()
         return held
 
     @property
@@ -558,6 +582,11 @@ cdef class Decoder:
     def buffered(self):
         """Bytes held: of an unfinished frame, or not decoded yet. 0 between frames."""
         return self.held()
+
+    @property
+    def in_frame(self):
+        """Whether a frame has begun and isn't complete."""
+        return self.state in (BODY, SKIP, STREAM) or (self.state == HEAD and self.held() > 0)
 
     @property
     def undecoded(self):
@@ -591,6 +620,24 @@ cdef class Decoder:
     @max_frame_length.setter
     def max_frame_length(self, limit):
         self.limit = verdicts.check_limit(limit)
+
+
+@cython.final
+@cython.freelist(8)
+cdef class Frames:
+    """One iteration over the chunk at hand. Once it has ended it stays so, as a generator does."""
+
+    cdef Decoder decoder
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        frame = None if self.decoder is None else self.decoder.next()
+        if frame is None:
+            self.decoder = None
+            raise StopIteration
+        return frame
 
 
 @cython.final
@@ -631,9 +678,11 @@ cdef class Encoder:
         cdef bytes out, text
         if self.offset:
             raise verdicts.wrong_prefix(0, self.offset)
-        texts = exact_bytes(bodies)
-        for text in texts:
-            total += self.header_size(PyBytes_GET_SIZE(text)) + PyBytes_GET_SIZE(text)
+        texts = bodies if PyList_CheckExact(bodies) else list(bodies)
+        for body in texts:
+            if not PyBytes_CheckExact(body):
+                return self.encode_many([self.checked(each) for each in list(texts)])
+            total += self.header_size(PyBytes_GET_SIZE(body)) + PyBytes_GET_SIZE(body)
         out = PyBytes_FromStringAndSize(NULL, total)
         cdef uint8_t *at = <uint8_t *>PyBytes_AS_STRING(out)
         for text in texts:  # no Python code has run since the sizes were added up, so they still hold
@@ -641,6 +690,12 @@ cdef class Encoder:
             self.put(at, text, header)
             at += header + PyBytes_GET_SIZE(text)
         return out
+
+    cdef bytes checked(self, body):
+        """Return a body as bytes, if it can be sent: what comes first in a list is what is complained of."""
+        cdef bytes text = as_bytes(body)
+        self.header_size(PyBytes_GET_SIZE(text))
+        return text
 
     cdef inline Py_ssize_t header_size(self, Py_ssize_t size) except -1:
         """Return the bytes that the length field takes; refuse a body that can't be announced."""
@@ -663,12 +718,3 @@ cdef class Encoder:
 cdef inline bytes as_bytes(data):
     return <bytes>data if PyBytes_CheckExact(data) else memoryview(data).tobytes()
 
-
-cdef list exact_bytes(bodies):
-    """Return a list of nothing but bytes: the one given, if it is that already."""
-    if not PyList_CheckExact(bodies):
-        bodies = list(bodies)
-    for body in <list>bodies:
-        if not PyBytes_CheckExact(body):
-            return [as_bytes(item) for item in list(bodies)]
-    return <list>bodies

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """The floor that bench/ measures the codec against: it reads headers and makes bytes, and checks nothing else.
 
-Not part of the package: bench/floor.py builds it.
+Not part of the package: bench/floors.py builds it.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize

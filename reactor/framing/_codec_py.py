@@ -52,6 +52,7 @@ class Decoder:
         self._body = bytearray()  # its body, in _BODY
         self._length = 0  # its body's length, and how much of that is still missing
         self._missing = 0
+        self._begin = 0  # where it begins in the stream, in _SKIP and _STREAM
         self._scratch: bytearray | None = None
         self._busy = False
         self._error: FramingError | None = None
@@ -99,6 +100,8 @@ class Decoder:
                         break
                     start = pos + strip
                     self._pos = pos = end
+                    if end == size:
+                        self._data, self._pos = b"", 0  # let go of it now: the next frame may be long in coming
                     yield data[start:end]
                     if self._data is not data or self._pos != pos:
                         break
@@ -109,6 +112,13 @@ class Decoder:
 
     def _step(self) -> bytes | None:
         """Go on to the next frame or piece; None where the chunk ends, the stream broke or the decoder was detached."""
+        self._busy = True
+        try:
+            return self._advance()
+        finally:
+            self._busy = False
+
+    def _advance(self) -> bytes | None:
         while self._state != _HEAD or self._take_header():
             if self._state == _BODY:
                 return self._take_body()
@@ -180,6 +190,7 @@ class Decoder:
             return self._break(verdicts.negative(length, self._adjustment, limit, header, self._frame_at()))
         if length > limit and self._oversize == "error":
             return self._break(verdicts.too_large(length, limit, header, self._frame_at()))
+        self._begin = self._frame_at()
         self._length = self._missing = length
         if length > limit and self._oversize == "discard":
             self._discarded += 1
@@ -206,11 +217,15 @@ class Decoder:
             return None
         header, body = self._head, self._body
         self._leave_frame()
-        if body:
-            body += taken
-        if self._strip is None or self._strip == len(header):
-            return bytes(body or taken)
-        return bytes(header + (body or taken))[self._strip :]
+        beyond = 0 if self._strip is None else self._strip - len(header)
+        if not (body or beyond):
+            return taken
+        body += taken
+        if beyond < 0:
+            body[:0] = header[beyond:]  # in place: a large frame is not held three times
+        else:
+            del body[:beyond]
+        return bytes(body)
 
     def _take_piece(self) -> bytes | None:
         """Return what has come of a streamed frame; the first piece has what `strip` leaves of the header."""
@@ -239,9 +254,12 @@ class Decoder:
 
     def _check_open(self) -> None:
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)  # or every raise would add to what it holds
         if self._state == _ENDED:
             raise RuntimeError("the decoder was detached: its rest was handed over")
+        self._check_idle()
+
+    def _check_idle(self) -> None:
         if self._busy:
             raise RuntimeError("the decoder is still decoding what it was given before")
 
@@ -264,23 +282,21 @@ class Decoder:
     def feed_eof(self) -> None:
         """Say that the stream has ended. Raises FrameTruncated where a frame is unfinished."""
         self._check_open()
-        if self._state == _HEAD and not self.buffered:
+        if self.undecoded:
+            raise RuntimeError("the decoder has not decoded yet what it was given before")
+        if not self.in_frame:
             return
-        at_header = self._state == _HEAD
-        length, missing, header = None if at_header else self._length, self.wanted, bytes(self._head)
-        if self._state in (_SKIP, _STREAM):
-            at = self.stream_offset - (self._length - missing) - len(header)
-            self._head = bytearray()  # handed out or skipped with its frame
-        else:
-            at = self._frame_at()
-        self._break(verdicts.truncated(length, missing, self._limit, header, at))
+        header, held = bytes(self._head), self._held_header()
+        length, at = (None, self._frame_at()) if self._state == _HEAD else (self._length, self._begin)
+        self._break(verdicts.truncated(length, self.wanted, self._limit, header, at))
+        self._head = held
         assert self._error is not None
         raise self._error
 
     def detach(self) -> bytes:
         """Hand over the bytes that are not part of a delivered frame, and end."""
-        held = self._head + self._body if self._state in (_HEAD, _BODY, _BROKEN) else bytearray()
-        rest = bytes(held + self._data[self._pos :])
+        self._check_idle()
+        rest = bytes(self._held_header() + self._body + self._data[self._pos :])
         self._state = _ENDED
         self._data, self._pos, self._head, self._body, self._scratch = b"", 0, bytearray(), bytearray(), None
         return rest
@@ -293,8 +309,17 @@ class Decoder:
     @property
     def buffered(self) -> int:
         """Bytes held: of an unfinished frame, or not decoded yet. 0 between frames."""
-        held = 0 if self._state in (_SKIP, _STREAM) else len(self._head) + len(self._body)
-        return held + self.undecoded
+        return len(self._held_header()) + len(self._body) + self.undecoded
+
+    def _held_header(self) -> bytearray:
+        """Return what is held of the header in progress: a skipped one is gone, a streamed one with its first piece."""
+        gone = self._state == _SKIP or (self._state == _STREAM and self._missing < self._length)
+        return bytearray() if gone else self._head
+
+    @property
+    def in_frame(self) -> bool:
+        """Whether a frame has begun and isn't complete."""
+        return self._state in (_BODY, _SKIP, _STREAM) or (self._state == _HEAD and self.buffered > 0)
 
     @property
     def undecoded(self) -> int:

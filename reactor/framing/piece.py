@@ -20,6 +20,9 @@ class Piece(bytes):
         piece.length = length
         return piece
 
+    def __getnewargs__(self) -> tuple[bytes, int, int]:  # type: ignore[override]
+        return bytes(self), self.offset, self.length
+
     @property
     def last(self) -> bool:
         return self.offset + len(self) == self.length

@@ -79,7 +79,7 @@ class Framing:
         self._check_reach()
 
     def _check_reach(self) -> None:
-        """Refuse a tuple under which no frame at all could pass."""
+        """Refuse a tuple under which no frame could pass, whatever limit a decoder is given later."""
         if self.length_field_max + self.length_adjustment < 0:
             raise ValueError(
                 f"length_adjustment is {self.length_adjustment}, but the length field holds at most "

@@ -112,8 +112,8 @@ class EventLoop:
             self._closed = True
         self._threads.close()
         self._signals.close()
-        self._ready.clear()
-        self._due.clear()
+        for queue in (self._ready, self._due, self._flushes, self._closes):
+            queue.clear()
         self._timers = TimerQueue()
         self._selector.close()
         self._waker.close()

@@ -53,6 +53,11 @@ class Delivery:
         """Whether an unfinished frame has begun."""
         return False
 
+    @property
+    def holds_frame(self) -> bool:
+        """Whether its bytes are held: those of a streamed or discarded one are not."""
+        return False
+
 
 class ByteDelivery(Delivery):
     """To `data_received(bytes)`: each read as it comes."""
@@ -148,6 +153,10 @@ class FrameDelivery(Delivery):
 
     @property
     def in_frame(self) -> bool:
+        return self._decoder.in_frame
+
+    @property
+    def holds_frame(self) -> bool:
         return self._decoder.buffered > 0
 
 

@@ -139,9 +139,11 @@ class Inbox:
         return self.set_interest()
 
     def _bound_frame(self) -> None:
-        if not self._delivery.in_frame:
+        """Bound the time that a frame takes; for one that is streamed or discarded, the time between its pieces."""
+        delivery = self._delivery
+        if not delivery.in_frame:
             self._deadlines.stop("frame_timeout")
-        elif "frame_timeout" not in self._deadlines and not self.paused:
+        elif not self.paused and ("frame_timeout" not in self._deadlines or not delivery.holds_frame):
             self._deadlines.start("frame_timeout", self._limits.frame_timeout)
 
     def _go_on(self) -> None:
