@@ -496,9 +496,11 @@ cdef class Decoder:
             held += self.done
         return held
 
-    cdef bint holds_header(self) noexcept:
-        """Whether the header in progress is held: a skipped frame's is gone, a streamed one's with its first piece."""
-        return self.head is not None and self.state != SKIP and not (self.state == STREAM and self.done > 0)
+    cdef bint holds_header(self) except -1:
+        """Whether the header in progress is held: not a skipped one, a streamed one until what is kept of it leaves."""
+        if self.head is None or self.state == SKIP:
+            return False
+        return self.state != STREAM or (self.done == 0 and 0 <= self.strip < len(self.head))
 
     cdef int check_open(self) except -1:
         if self._error is not None:

@@ -312,8 +312,10 @@ class Decoder:
         return len(self._held_header()) + len(self._body) + self.undecoded
 
     def _held_header(self) -> bytearray:
-        """Return what is held of the header in progress: a skipped one is gone, a streamed one with its first piece."""
-        gone = self._state == _SKIP or (self._state == _STREAM and self._missing < self._length)
+        """Return the header in progress if it is held: not a skipped one, a streamed one until what is kept of it leaves."""
+        gone = self._state == _SKIP
+        if self._state == _STREAM:
+            gone = self._missing < self._length or self._strip is None or self._strip >= len(self._head)
         return bytearray() if gone else self._head
 
     @property

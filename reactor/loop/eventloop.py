@@ -285,15 +285,10 @@ class EventLoop:
         self._events += len(events)
         for key, mask in events:
             watch = key.data
-            try:
-                if mask & watch.mask & _READ:
-                    watch.on_read()
-                if mask & watch.mask & _WRITE:
-                    watch.on_write()
-            except (KeyboardInterrupt, SystemExit):
-                raise
-            except BaseException as exc:
-                self._report("exception in a file callback", exc, fileobj=key.fileobj)
+            if mask & watch.mask & _READ:
+                self._guard(watch.on_read)
+            if mask & watch.mask & _WRITE:
+                self._guard(watch.on_write)
 
     def _run_timers(self) -> None:
         """Run what is due now; a timer that these set up waits for the next turn, even if it is due at once."""

@@ -7,7 +7,7 @@ gives, and which error either meets.
 from __future__ import annotations
 
 import selectors
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..loop import EventLoop
@@ -123,8 +123,26 @@ class MemorySelector(selectors.BaseSelector):
         self._memory.clear()
         self._system.close()
 
-    def get_map(self) -> Any:
-        return {**self._system.get_map(), **self._memory}
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return _Map(self._system.get_map(), self._memory)
+
+
+class _Map(Mapping[Any, selectors.SelectorKey]):
+    """What is registered, by file object or number, as the system's selectors have it."""
+
+    def __init__(self, system: Mapping[Any, selectors.SelectorKey], memory: dict[int, selectors.SelectorKey]) -> None:
+        self._system = system
+        self._memory = memory
+
+    def __getitem__(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._memory[id(fileobj)] if isinstance(fileobj, MemorySocket) else self._system[fileobj]
+
+    def __len__(self) -> int:
+        return len(self._system) + len(self._memory)
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._system
+        yield from (key.fileobj for key in self._memory.values())
 
 
 def memory_sockets(capacity: int = 256 * 1024) -> tuple[MemorySocket, MemorySocket]:
