@@ -56,7 +56,7 @@ class EventLoop:
         self._signals = Signals(self._waker, self._ready.append)
         self._threads = Threads(self.call_soon_threadsafe)
         self._exception_handler: ExceptionHandler | None = None
-        self._inbox = threading.Lock()  # held while another thread leaves a call, and while the loop closes
+        self._inbox = threading.RLock()  # held while another thread, or a signal handler, leaves a call
         self._running = self._in_turn = self._stopping = self._closed = False
         self._turns = self._events = self._calls = self._timers_run = self._reports = 0
 
@@ -71,15 +71,15 @@ class EventLoop:
         self._check_open()
         if self._running:
             raise RuntimeError("the loop is running already")
+        give_interrupts_back = self._signals.take_interrupts(self.stop)
         self._running = True
-        interrupts = self._signals.take_interrupts(self.stop)
         try:
             self.run_once()
             while not self._stopping:
                 self.run_once()
         finally:
             self._running = self._stopping = False
-            self._signals.give_interrupts_back(interrupts)
+            give_interrupts_back()
 
     def run_once(self, timeout: float | None = None) -> None:
         """Make one turn; wait at most `timeout` seconds for something to happen (None: as long as it takes)."""
@@ -286,19 +286,21 @@ class EventLoop:
         for key, mask in events:
             watch = key.data
             if mask & watch.mask & _READ:
-                self._guard(watch.on_read)
+                self._guard(watch.on_read, key.fileobj)
             if mask & watch.mask & _WRITE:
-                self._guard(watch.on_write)
+                self._guard(watch.on_write, key.fileobj)
 
     def _run_timers(self) -> None:
         """Run what is due now; a timer that these set up waits for the next turn, even if it is due at once."""
         self._due.extend(self._timers.pop_due(self._clock()))
         while self._due:
             timer = self._due.popleft()
-            self._timers_run += 1
-            self._run(timer)
-            if timer.interval:
-                self._timers.repeat(timer, self._clock())
+            self._timers_run += not timer.cancelled
+            try:
+                self._run(timer)
+            finally:  # a KeyboardInterrupt goes through here, and the timer goes on
+                if timer.interval:
+                    self._timers.repeat(timer, self._clock())
 
     def _run_ready(self) -> None:
         """Run what is in the queue now; what these add waits for the next turn, so that nobody starves the poll."""
@@ -314,19 +316,18 @@ class EventLoop:
                 self._guard(self._closes.popleft())
 
     def _run(self, handle: Handle) -> None:
-        self._calls += 1
-        self._guard(handle)
+        if not handle.cancelled:
+            self._calls += 1
+            self._guard(handle)
 
-    def _guard(self, callback: Callable[[], object]) -> None:
+    def _guard(self, callback: Callable[[], object], fileobj: Any = None) -> None:
         try:
             callback()
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            self._report("exception in a callback", exc, handle=callback)
-
-    def _report(self, message: str, exc: BaseException, **known: Any) -> None:
-        self.call_exception_handler({"message": message, "exception": exc, **known})
+            known = {"handle": callback} if fileobj is None else {"handle": callback, "fileobj": fileobj}
+            self.call_exception_handler({"message": "exception in a callback", "exception": exc, **known})
 
     def _check_open(self) -> None:
         if self._closed:
@@ -335,6 +336,13 @@ class EventLoop:
 
 def _log_context(context: dict[str, Any]) -> None:
     exc = context.get("exception")
-    details = "".join(f"; {key}: {value!r}" for key, value in context.items() if key not in ("message", "exception"))
+    details = "".join(f"; {key}: {_shown(context[key])}" for key in context if key not in ("message", "exception"))
     info = (type(exc), exc, exc.__traceback__) if isinstance(exc, BaseException) else None
     _log.error("%s%s", context.get("message", "unhandled report"), details, exc_info=info)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception as exc:  # half made objects are what broken programs report
+        return f"<{type(value).__name__} whose repr raises {type(exc).__name__}>"

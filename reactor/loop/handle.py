@@ -27,7 +27,7 @@ class Handle:
         return self._callback(*self._args)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {'cancelled' if self.cancelled else self._callback!r}>"
+        return f"<{type(self).__name__} {'cancelled' if self.cancelled else repr(self._callback)}>"
 
 
 def _nothing() -> None:

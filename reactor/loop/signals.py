@@ -5,9 +5,15 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from .handle import Handle
 from .wakeup import Waker
+
+# The process has one wake-up fd. Ours stand here in the order they were set, on top of whoever's was there before, so
+# that loops may come and go in any order and each finds the bell that is still hung.
+_bells: list[int] = []
 
 
 class Signals:
@@ -17,19 +23,19 @@ class Signals:
         self._waker = waker
         self._schedule = schedule
         self._handles: dict[int, Handle] = {}
-        self._previous: dict[int, object] = {}
-        self._previous_fd: int | None = None
+        self._previous: dict[int, Any] = {}
+        self._interrupted: object = None  # our handler of SIGINT while the loop runs
+        self._hung = False
 
     def add(self, signum: int, handle: Handle) -> None:
         """Call `handle` on the loop whenever `signum` comes; replaces what was there."""
-        if self._previous_fd is None:
-            self._previous_fd = signal.set_wakeup_fd(self._waker.signal_fd(), warn_on_full_buffer=False)
+        self._hang_bell()
         try:
             previous = signal.signal(signum, self._on_signal)
         except BaseException:
-            self._release_fd()
+            self._take_bell_down()
             raise
-        self._previous.setdefault(signum, previous)
+        self._previous.setdefault(signum, signal.default_int_handler if previous is self._interrupted else previous)
         self._handles[signum] = handle
 
     def remove(self, signum: int) -> bool:
@@ -37,29 +43,35 @@ class Signals:
         if self._handles.pop(signum, None) is None:
             return False
         previous = self._previous.pop(signum)
-        signal.signal(signum, signal.SIG_DFL if previous is None else previous)  # type: ignore[arg-type]
-        self._release_fd()
+        signal.signal(signum, signal.SIG_DFL if previous is None else previous)
+        self._take_bell_down()
         return True
 
-    def take_interrupts(self, stop: Callable[[], object]) -> Handle | None:
-        """Take SIGINT if nobody else has: the first calls `stop`, the second raises KeyboardInterrupt."""
+    def take_interrupts(self, stop: Callable[[], object]) -> Callable[[], object]:
+        """Take SIGINT if nobody else has: the first calls `stop`, the second raises. Return what undoes it."""
         if threading.current_thread() is not threading.main_thread():
-            return None
+            return lambda: None
         if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            return None
+            return lambda: None
 
-        def interrupted() -> None:
-            self.give_interrupts_back(taken)
+        def interrupted(signum: int, frame: object) -> None:
+            give_back()  # at once, so that the next one gets through to a callback that never ends
             stop()
+            self._waker.wake()
 
-        taken = Handle(interrupted, ())
-        self.add(signal.SIGINT, taken)
-        return taken
+        def give_back() -> None:
+            if signal.getsignal(signal.SIGINT) is interrupted:  # the user may have put another in its place
+                signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def give_interrupts_back(self, taken: Handle | None) -> None:
-        """Undo `take_interrupts()`, unless the user has put a handler in its place."""
-        if taken is not None and self._handles.get(signal.SIGINT) is taken:
-            self.remove(signal.SIGINT)
+        def undo() -> None:
+            give_back()
+            self._interrupted = None
+            self._take_bell_down()
+
+        self._interrupted = interrupted
+        self._hang_bell()
+        signal.signal(signal.SIGINT, interrupted)
+        return undo
 
     def close(self) -> None:
         for signum in list(self._handles):
@@ -67,12 +79,32 @@ class Signals:
 
     def _on_signal(self, signum: int, frame: object) -> None:
         """Runs between two bytecodes of anything: takes no lock, calls nothing of the user's."""
-        handle = self._handles.get(signum)
-        if handle is not None:
-            self._schedule(handle)
-            self._waker.wake()
+        self._schedule(Handle(self._deliver, (signum,)))
+        self._waker.wake()
 
-    def _release_fd(self) -> None:
-        if not self._handles and self._previous_fd is not None:
-            signal.set_wakeup_fd(self._previous_fd)
-            self._previous_fd = None
+    def _deliver(self, signum: int) -> None:
+        handle = self._handles.get(signum)  # looked up now: it may have been removed since the signal came
+        if handle is not None:
+            handle()
+
+    def _hang_bell(self) -> None:
+        """Let a signal that comes just before the selector sleeps wake it, too."""
+        if not self._hung:
+            fd = self._waker.signal_fd()
+            previous = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
+            if not _bells:
+                _bells.append(previous)
+            _bells.append(fd)
+            self._hung = True
+
+    def _take_bell_down(self) -> None:
+        if not self._hung or self._handles:
+            return
+        self._hung = False
+        fd = self._waker.signal_fd()
+        _bells.remove(fd)
+        current = signal.set_wakeup_fd(-1)
+        with suppress(ValueError, OSError):  # whoever's it was has closed it meanwhile
+            signal.set_wakeup_fd(_bells[-1] if current == fd else current, warn_on_full_buffer=False)
+        if len(_bells) == 1:
+            _bells.clear()

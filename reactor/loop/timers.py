@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -45,6 +46,8 @@ class TimerQueue:
         self._cancelled = 0
 
     def add(self, when: float, callback: Callable[..., object], args: tuple[Any, ...], interval: float = 0.0) -> Timer:
+        if math.isnan(when):  # it compares with nothing, and would break the order of all others
+            raise ValueError(f"the deadline is {when!r}, it must be a number of seconds")
         timer = Timer(self, when, callback, args, interval)
         self._push(timer)
         return timer

@@ -30,8 +30,13 @@ class Waker:
             return
         self._rung = True
         self.rings += 1
-        with suppress(BlockingIOError):  # full of rings, so the selector wakes; any other error would be a hang
+        try:
             self._outside.send(b"\0")
+        except BlockingIOError:
+            pass  # full of rings, so the selector wakes
+        except OSError:  # nobody was woken: swallowing that would be a hang
+            self._rung = False
+            raise
 
     def drain(self) -> None:
         """Take the rings. Whoever rings after this rings again, so look for what they left only after it."""
