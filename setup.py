@@ -9,7 +9,10 @@ import platform
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-TWINS = {"reactor.framing._codec_c": "src_ext/_codec_c.pyx"}
+TWINS = {
+    "reactor.framing._codec_c": "src_ext/_codec_c.pyx",
+    "reactor.transport._pump_c": "src_ext/_pump_c.pyx",
+}
 mode = os.environ.get("REACTOR_EXTENSION", "")
 
 
@@ -30,4 +33,6 @@ class BuildTwins(build_ext):
 
 wanted = mode != "0" and platform.python_implementation() == "CPython"
 extensions = [Extension(name, [source], optional=mode != "1") for name, source in TWINS.items()]
+for extension in extensions:
+    extension.cython_include_dirs = ["."]  # where reactor/framing/_codec_c.pxd is found
 setup(ext_modules=extensions if wanted else [], cmdclass={"build_ext": BuildTwins})

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 
 import msgpack
-from floor import codec_floor
+from floors import codec_floor
 from twisted.internet.testing import StringTransport
 from twisted.protocols.basic import Int32StringReceiver
 

@@ -29,14 +29,6 @@ cdef extern from "Python.h":
     PyObject *raw_bytes "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
     char *raw_string "PyBytes_AS_STRING"(PyObject *bytes)
 
-cdef enum:
-    HEAD
-    BODY
-    SKIP
-    STREAM
-    BROKEN
-    ENDED
-
 cdef Py_ssize_t READ_SIZE = 64 * 1024
 cdef Py_ssize_t MAX_READ_SIZE = 256 * 1024
 cdef Py_ssize_t FIRST_ROOM = 256  # what a body gets before anything of it has come
@@ -85,10 +77,6 @@ cdef class Body:
 
     It owns that object for as long as it lives, so a buffer that somebody kept never dangles.
     """
-
-    cdef PyObject *raw
-    cdef Py_ssize_t filled, room, final
-    cdef int exports
 
     def __dealloc__(self):
         Py_XDECREF(self.raw)
@@ -140,18 +128,6 @@ cdef class Decoder:
 
     Iterating decodes lazily what `push()` brought; `feed()` is both at once.
     """
-
-    cdef int width, max_varint, state
-    cdef bint little, viewed, busy
-    cdef int64_t adjustment, limit, goal, done  # of the body in progress, `done` of `goal` bytes are taken
-    cdef Py_ssize_t offset, header_size, strip, size, pos  # strip: -1 for the whole header
-    cdef const uint8_t *_bytes  # the chunk at hand, of `size` bytes, decoded up to `pos`
-    cdef object _data  # owns it, if it is bytes; else _view does
-    cdef Py_buffer _view
-    cdef object pushed, length, begin, _strip, _oversize, _error, _discarded
-    cdef bytearray head  # header of the frame in progress; None between frames
-    cdef Body body
-    cdef object scratch  # what get_buffer() gave: a bytearray, or the body itself
 
     def __cinit__(self, framing):
         self.width = framing.length_field_length
@@ -228,10 +204,21 @@ cdef class Decoder:
         self.pushed += self.size
         return 0
 
+    cdef int lend(self, const uint8_t *at, Py_ssize_t size) except -1:
+        """Take a chunk that lies in somebody's memory; own() before that memory is used again."""
+        self.check_open()
+        self._bytes = at
+        self.size = size
+        self.pos = 0
+        self.lent = True
+        self.pushed += size
+        return 0
+
     cdef int release(self) except -1:
         """Let go of the chunk at hand."""
         self._bytes = NULL
         self.size = self.pos = 0
+        self.lent = False
         self._data = None
         if self.viewed:
             self.viewed = False
@@ -241,7 +228,7 @@ cdef class Decoder:
     cdef int own(self) except -1:
         """Copy what is left of a chunk that belongs to somebody else."""
         cdef bytes rest
-        if self.viewed:
+        if self.viewed or self.lent:
             rest = self._bytes[self.pos : self.size]
             self.busy = True  # letting go of a buffer may run Python code
             try:
@@ -271,7 +258,7 @@ cdef class Decoder:
         self.own()
         return frames
 
-    cdef inline bytes whole(self):
+    cdef bytes whole(self):
         """The fast lane: the next frame, if all of it lies in the chunk and it is good. The rest is step()'s."""
         cdef const uint8_t *at = self._bytes + self.pos
         cdef Py_ssize_t left = self.size - self.pos, header = self.header_size, strip = self.strip
@@ -304,7 +291,7 @@ cdef class Decoder:
             self.release()  # now, and not when the next frame comes, which may be long
         return frame
 
-    cdef inline Py_ssize_t varint_header(self, const uint8_t *at, Py_ssize_t left, uint64_t *value) noexcept:
+    cdef Py_ssize_t varint_header(self, const uint8_t *at, Py_ssize_t left, uint64_t *value) noexcept:
         """Return the size of a header that is complete and good at `at`, else 0."""
         cdef Py_ssize_t i = self.offset, end = min(left, self.offset + self.max_varint)
         cdef int shift = 0
@@ -496,6 +483,10 @@ cdef class Decoder:
             held += self.done
         return held
 
+    cdef bint begun(self) except -1:
+        """Whether a frame has begun and isn't complete."""
+        return self.state in (BODY, SKIP, STREAM) or (self.state == HEAD and (self.head is not None or self.pos < self.size))
+
     cdef bint holds_header(self) except -1:
         """Whether the header in progress is held: not a skipped one, a streamed one until what is kept of it leaves."""
         if self.head is None or self.state == SKIP:
@@ -553,7 +544,7 @@ cdef class Decoder:
         self.check_open()
         if self.pos < self.size:
             raise RuntimeError("the decoder has not decoded yet what it was given before")
-        if not self.in_frame:
+        if not self.begun():
             return
         header = bytes(self.head)
         length, at = (None, self.frame_at()) if self.state == HEAD else (self.length, self.begin)
@@ -588,7 +579,7 @@ cdef class Decoder:
     @property
     def in_frame(self):
         """Whether a frame has begun and isn't complete."""
-        return self.state in (BODY, SKIP, STREAM) or (self.state == HEAD and self.held() > 0)
+        return self.begun()
 
     @property
     def undecoded(self):
@@ -629,8 +620,6 @@ cdef class Decoder:
 cdef class Frames:
     """One iteration over the chunk at hand. Once it has ended it stays so, as a generator does."""
 
-    cdef Decoder decoder
-
     def __iter__(self):
         return self
 
@@ -645,12 +634,6 @@ cdef class Frames:
 @cython.final
 cdef class Encoder:
     """Put headers in front of bodies: `Framing.encode` and `encode_many`."""
-
-    cdef int width
-    cdef bint little
-    cdef Py_ssize_t offset
-    cdef int64_t limit, adjustment
-    cdef uint64_t field_max
 
     def __cinit__(self, framing):
         self.width = framing.length_field_length
@@ -699,7 +682,7 @@ cdef class Encoder:
         self.header_size(PyBytes_GET_SIZE(text))
         return text
 
-    cdef inline Py_ssize_t header_size(self, Py_ssize_t size) except -1:
+    cdef Py_ssize_t header_size(self, Py_ssize_t size) except -1:
         """Return the bytes that the length field takes; refuse a body that can't be announced."""
         cdef int64_t length = size - self.adjustment
         if size > self.limit:
@@ -708,7 +691,7 @@ cdef class Encoder:
             raise verdicts.body_over_field(size, self.adjustment, self.field_max, self.limit)
         return self.width or varint_size(length)
 
-    cdef inline void put(self, uint8_t *at, bytes text, Py_ssize_t header) noexcept:
+    cdef void put(self, uint8_t *at, bytes text, Py_ssize_t header) noexcept:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
         if self.width:
             store(at, size - self.adjustment, self.width, self.little)

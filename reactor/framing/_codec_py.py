@@ -312,7 +312,7 @@ class Decoder:
         return len(self._held_header()) + len(self._body) + self.undecoded
 
     def _held_header(self) -> bytearray:
-        """Return the header in progress if it is held: not a skipped one, a streamed one until what is kept of it leaves."""
+        """Return the header in progress if it is held: not a skipped one, a streamed one until its part leaves."""
         gone = self._state == _SKIP
         if self._state == _STREAM:
             gone = self._missing < self._length or self._strip is None or self._strip >= len(self._head)

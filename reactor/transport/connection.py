@@ -1,6 +1,6 @@
 """Connection: one stream between a socket and a protocol.
 
-Laws: the state is one word, moved in one place. Every way of writing ends in `_enqueue`, every end in `_lose`. Our own
+Laws: the state is one word, moved in one place. Every way of writing ends in `enqueue`, every end in `_lose`. Our own
 state is in order before user code is called, and is looked at again after it.
 """
 
@@ -18,7 +18,7 @@ from ..protocol import Protocol
 from . import sockets
 from .buffers import snapshot
 from .deadlines import Deadlines
-from .delivery import Delivery, delivery_to
+from .delivery import Delivery, FrameDelivery, delivery_to
 from .inbox import Inbox
 from .limits import Limits
 from .outbox import Outbox
@@ -59,6 +59,7 @@ class Connection:
         self._watch = loop.watch(sock, lambda: None, lambda: None)
         self._outbox = Outbox(loop, sock, self._watch, limits, self._deadlines, self)
         delivery = self._adopt(protocol)
+        self._memory = memory
         self._inbox = Inbox(loop, sock, self._watch, limits, self._deadlines, memory, delivery, self)
         self._watch.on_read, self._watch.on_write = self._inbox.read_ready, self._outbox.send_ready
         self._tls = self._inbox.tls = tls
@@ -74,6 +75,7 @@ class Connection:
 
     def _open(self) -> None:
         self._move(State.OPEN)
+        self._set_pump()
         self._deadlines.start("idle_timeout", self._limits.idle_timeout)
         protocol = self._protocol
         framing = getattr(protocol, "framing", None)
@@ -82,7 +84,7 @@ class Connection:
             self.call(protocol.connection_made, self)
         finally:  # a KeyboardInterrupt goes through here, and leaves a connection that works
             if self._protocol is protocol and getattr(protocol, "framing", None) is not framing:
-                self._inbox.hand_over(self._adopt(protocol))  # it chose its framing when it saw the peer
+                self._hand_over(protocol)  # it chose its framing when it saw the peer
             self._inbox.set_interest()
 
     # --- reading
@@ -115,14 +117,14 @@ class Connection:
         WriteBufferFull where `Limits.overflow` is "raise".
         """
         chunk = snapshot(data)
-        self._enqueue((chunk,), len(chunk))
+        self.enqueue((chunk,), len(chunk))
 
     def writelines(self, chunks: Iterable[BytesLike]) -> None:
         """Queue chunks as one write: all of them or none."""
         snapshots = [snapshot(chunk) for chunk in chunks]
-        self._enqueue(snapshots, sum(map(len, snapshots)))
+        self.enqueue(snapshots, sum(map(len, snapshots)))
 
-    def _enqueue(self, chunks: Iterable[bytes], size: int) -> None:
+    def enqueue(self, chunks: Iterable[bytes], size: int) -> None:
         if self._state is not State.OPEN:
             self.writes_dropped += 1
             return
@@ -165,7 +167,8 @@ class Connection:
             raise RuntimeError("write_eof() under TLS: it can't end one side alone")
         if self._state is State.OPEN and not self._ending:
             self._ending = True
-            if not self._outbox.buffer.size:
+            self._outbox.set_sending()
+            if not self._outbox.size:
                 self.all_sent()
 
     def can_write_eof(self) -> bool:
@@ -176,6 +179,7 @@ class Connection:
         if high is None:
             high = self._limits.high_water if low is None else 4 * low
         self._outbox.buffer.set_marks(high, high // 4 if low is None else low)
+        self._outbox.set_room()
         self._outbox.check_high()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
@@ -184,7 +188,7 @@ class Connection:
 
     def get_write_buffer_size(self) -> int:
         """Return the bytes that wait to be sent, encrypted already where there is TLS."""
-        return self._outbox.buffer.size + (self._tls.held if self._tls is not None else 0)
+        return self._outbox.size + (self._tls.held if self._tls is not None else 0)
 
     # --- TLS
 
@@ -206,7 +210,9 @@ class Connection:
         """
         if self._tls is not None or self._state is not State.OPEN:
             raise RuntimeError("start_tls() needs an open connection without TLS")
+        self._outbox.hand_over()
         self._inbox.hand_over(self._adopt(self._protocol))
+        self._watch.on_read = self._inbox.read_ready
         unread = self._inbox.take_unread()
         if initial is None and unread:
             return self._lose(ssl.SSLError(f"{len(unread)} plain bytes came behind the switch to TLS"))
@@ -264,8 +270,26 @@ class Connection:
         Messages of a list that the present one took by overriding `messages_received` are its own.
         """
         self._outbox.buffer.paused = False
-        self._inbox.hand_over(self._adopt(protocol))
+        self._hand_over(protocol)
         self._inbox.after_delivery()
+
+    def _hand_over(self, protocol: Any) -> None:
+        self._outbox.hand_over()
+        self._inbox.hand_over(self._adopt(protocol))
+        self._set_pump()
+
+    def _set_pump(self) -> None:
+        """Let a pump do the ordinary part, where the socket is plain and the protocol framed."""
+        inbox, outbox = self._inbox, self._outbox
+        if self._tls is None and self._state is State.OPEN and isinstance(inbox.delivery, FrameDelivery):
+            pump = inbox.delivery.pump(self._sock, self._memory, inbox, outbox, self._loop.defer_flush)
+            pump.clocked = self._limits.idle_timeout is not None
+            inbox.pump = outbox.pump = pump
+            outbox.set_room()
+            outbox.set_sending()
+            self._watch.on_read = pump.receive
+        else:
+            self._watch.on_read = inbox.read_ready
 
     def get_protocol(self) -> Any:
         return self._protocol
@@ -298,14 +322,15 @@ class Connection:
         if self._tls is not None:
             self._tls.end()
             self._put_tls()
-        if not self._outbox.buffer.size:
+        if not self._outbox.size:
             return self._lose(None)
         return self._deadlines.start("close_timeout", self._limits.close_timeout if timeout is None else timeout)
 
     def close_when_quiet(self) -> None:
         """Close as soon as no message is half received, undelivered or unsent."""
         self._draining = True
-        if self._inbox.is_quiet() and not self._outbox.buffer.size:
+        self._outbox.set_sending()
+        if self._inbox.is_quiet() and not self._outbox.size:
             self.close()
 
     def abort(self) -> None:
@@ -344,11 +369,18 @@ class Connection:
         except BaseException as exc:
             report(self._loop, exc, self, self._protocol)
         finally:
+            self._inbox.delivery.end()
             self._on_end(self, cause, self._sock)
 
     def _move(self, state: State) -> None:
         assert state in MOVES[self._state], f"{self._state} to {state}"
         self._state = state
+        self._outbox.set_sending()
+        self._inbox.set_reading()
+
+    def may_queue(self) -> bool:
+        """Tell whether what is written needs no more than to be sent."""
+        return self._state is State.OPEN and self._tls is None and not (self._ending or self._draining)
 
     # --- user code
 
@@ -356,16 +388,19 @@ class Connection:
         """Call user code. What it raises is reported and ends this connection only: look at the state after it."""
         try:
             result = callback(*args)
-        except (KeyboardInterrupt, SystemExit):
-            raise
         except BaseException as exc:
-            report(self._loop, exc, self, self._protocol)
-            if self._state is State.OPEN:  # else it is ending already, and that was the first cause
-                self._lose(exc)
+            self.callback_raised(exc)
             return None
         if self._draining and self._state is State.OPEN:
             self.close_when_quiet()
         return result
+
+    def callback_raised(self, exc: BaseException) -> None:
+        if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+            raise exc
+        report(self._loop, exc, self, self._protocol)
+        if self._state is State.OPEN:  # else it is ending already, and that was the first cause
+            self._lose(exc)
 
     def __repr__(self) -> str:
         return f"<Connection {self._state.value} peer={self._extra['peername']!r}>"

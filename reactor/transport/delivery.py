@@ -7,20 +7,23 @@ after the messages that one turn allows. `left` then tells how much waits.
 from __future__ import annotations
 
 from itertools import islice
+from socket import socket
 from typing import Any
 
 from ..errors import FramingError
 from ..protocol import FramedProtocol, Transport
+from ._pump import Pump, pump_for
 from .buffers import READ_SIZE
 
 _MESSAGES_PER_TURN = 1024  # about half a millisecond of callbacks: what others may have to wait for one connection
 _DIRECT_FROM = 64 * 1024  # a body that lacks more than this is read straight into its place
 
 
+_LENT = ("send", "send_many")  # what a protocol is lent while a pump does its sending
+
+
 class Delivery:
     """Hands bytes to one protocol; as it stands, to one that keeps nothing back."""
-
-    error: FramingError | None = None
 
     def put(self, data: memoryview) -> None:
         """Deliver bytes that came; only when nothing is left of earlier ones. Calls the user's code."""
@@ -33,6 +36,9 @@ class Delivery:
         """Hand over what the protocol was not given, and end."""
         return b""
 
+    def end(self) -> None:
+        """Leave the protocol as it was."""
+
     def own_buffer(self) -> memoryview | None:
         """Return where the next bytes should be read to, if that isn't the common buffer; then call `filled`."""
         return None
@@ -42,6 +48,11 @@ class Delivery:
 
     def eof(self) -> None:
         """Note the end of the stream. Raises FrameTruncated inside a frame."""
+
+    @property
+    def error(self) -> FramingError | None:
+        """What broke the stream, once everything before it is delivered."""
+        return None
 
     @property
     def left(self) -> int:
@@ -111,6 +122,26 @@ class FrameDelivery(Delivery):
         self._decoder = protocol.decoder = protocol.framing.decoder()
         self._as_list = type(protocol).messages_received is not FramedProtocol.messages_received
 
+    def pump(self, sock: socket, memory: memoryview, inbox: Any, outbox: Any, defer: Any) -> Pump:
+        """Return what does the ordinary part of this on a plain socket; its `send` is lent to the protocol."""
+        pump = pump_for(sock)(
+            sock,
+            self._decoder,
+            self._protocol.framing._encoder,
+            memory,
+            self._protocol,
+            self._as_list,
+            inbox,
+            outbox,
+            defer,
+            _MESSAGES_PER_TURN,
+            _DIRECT_FROM,
+        )
+        for name in _LENT:
+            if getattr(type(self._protocol), name) is getattr(FramedProtocol, name):
+                setattr(self._protocol, name, getattr(pump, name))
+        return pump
+
     def put(self, data: memoryview) -> None:
         self._decoder.push(data)
         self.resume()
@@ -126,11 +157,14 @@ class FrameDelivery(Delivery):
             protocol.messages_received(batch)
         elif messages := list(batch):
             protocol.messages_received(messages)
-        if not protocol._held:
-            self.error = self._decoder.error
 
     def take_rest(self) -> bytes:
+        self.end()
         return self._decoder.detach()
+
+    def end(self) -> None:
+        for name in _LENT:
+            vars(self._protocol).pop(name, None)
 
     def own_buffer(self) -> memoryview | None:
         decoder = self._decoder
@@ -145,6 +179,10 @@ class FrameDelivery(Delivery):
 
     def eof(self) -> None:
         self._decoder.feed_eof()
+
+    @property
+    def error(self) -> FramingError | None:
+        return None if self._protocol._held else self._decoder.error
 
     @property
     def left(self) -> int:

@@ -11,6 +11,7 @@ from typing import Protocol as Interface
 from ..errors import FramingError
 from ..loop import EventLoop, Watch
 from . import sockets
+from ._pump import Pump
 from .deadlines import Deadlines
 from .delivery import Delivery
 from .limits import Limits
@@ -22,6 +23,7 @@ class Owner(Interface):
 
     def is_open(self) -> bool: ...
     def call(self, callback: Callable[..., object], *args: Any) -> object: ...
+    def callback_raised(self, exc: BaseException) -> None: ...
     def receiving_failed(self, exc: Exception) -> None: ...
     def peer_ended(self) -> None: ...
     def tls_received(self, data: memoryview) -> bytes: ...
@@ -47,7 +49,7 @@ class Inbox:
         self._limits = limits
         self._deadlines = deadlines
         self._memory = memory
-        self._delivery = delivery
+        self.delivery = delivery
         self._owner = owner
         self._rest = b""  # bytes that no protocol has been given: an earlier one's, or what came while paused
         self._resume_due = False
@@ -55,7 +57,8 @@ class Inbox:
         self.tls: TLSFilter | None = None
         self.paused = False  # by the protocol
         self.ended = False  # by the peer
-        self.bytes_received = 0
+        self.pump: Pump | None = None
+        self._bytes_received = 0
 
     # --- interest
 
@@ -74,6 +77,7 @@ class Inbox:
 
     def set_interest(self) -> None:
         """Watch the socket while there is somebody to deliver to; a TLS handshake always goes on."""
+        self.set_reading()
         shaking_hands = self.tls is not None and not self.tls.secured
         reading = shaking_hands or (self.is_reading() and not self._has_left())
         if reading and not self.ended:
@@ -81,17 +85,22 @@ class Inbox:
         else:
             self._watch.remove(EVENT_READ)
 
+    def set_reading(self) -> None:
+        """Let the pump deliver while the protocol reads."""
+        if self.pump is not None:
+            self.pump.reading = self.is_reading()
+
     def is_quiet(self) -> bool:
         """Tell whether no message is half received, and none waits to be delivered."""
-        return not (self._has_left() or self._delivery.in_frame)
+        return not (self._has_left() or self.delivery.in_frame)
 
     def _has_left(self) -> bool:
-        return bool(self._rest) or self._delivery.left > 0
+        return bool(self._rest) or self.delivery.left > 0
 
     # --- reading
 
     def read_ready(self) -> None:
-        delivery = self._delivery
+        delivery = self.delivery
         own = delivery.own_buffer() if self.tls is None else None
         buffer = self._memory if own is None else own
         try:
@@ -102,13 +111,37 @@ class Inbox:
             return None
         if count == 0:
             return self._socket_ended()
-        self.bytes_received += count
-        self._deadlines.start("idle_timeout", self._limits.idle_timeout)
+        self._bytes_received += count
+        self.touch()
         if own is not None:
             return self._deliver(delivery.filled, count)
         if self.tls is not None:
             return self.take_plain(self._owner.tls_received(buffer[:count]))
         return self._deliver(delivery.put, buffer[:count])
+
+    # --- what the pump hands over
+
+    def read_nothing(self, count: int, code: int) -> None:
+        """See what a read without bytes means: the end if `count` is 0, else `code` is its errno."""
+        if count == 0:
+            return self._socket_ended()
+        error = sockets.meaning(code)
+        return None if error is None else self._owner.receiving_failed(error)
+
+    def touch(self) -> None:
+        """Note that bytes came."""
+        self._deadlines.start("idle_timeout", self._limits.idle_timeout)
+
+    def delivery_raised(self, exc: BaseException) -> None:
+        """Take what came out of the protocol."""
+        try:
+            self._owner.callback_raised(exc)
+        finally:
+            self.after_delivery()
+
+    @property
+    def bytes_received(self) -> int:
+        return self._bytes_received + (0 if self.pump is None else self.pump.bytes_received)
 
     def take_plain(self, data: bytes) -> None:
         """Deliver what came out of TLS: what was read can't be left in the socket any more."""
@@ -129,8 +162,8 @@ class Inbox:
         """Look at what the protocol has made of it."""
         if not self._owner.is_open():
             return
-        if self._delivery.error is not None:
-            return self._owner.receiving_failed(self._delivery.error)
+        if self.delivery.error is not None:
+            return self._owner.receiving_failed(self.delivery.error)
         if not (self._has_left() or self._end_due):
             self._bound_frame()
         elif not (self.paused or self._resume_due):
@@ -140,7 +173,7 @@ class Inbox:
 
     def _bound_frame(self) -> None:
         """Bound the time that a frame takes; for one that is streamed or discarded, the time between its pieces."""
-        delivery = self._delivery
+        delivery = self.delivery
         if not delivery.in_frame:
             self._deadlines.stop("frame_timeout")
         elif not self.paused and ("frame_timeout" not in self._deadlines or not delivery.holds_frame):
@@ -151,17 +184,19 @@ class Inbox:
         self._resume_due = False
         if not self.is_reading():
             return
-        if self._delivery.left:
-            self._deliver(self._delivery.resume)
+        if self.delivery.left:
+            self._deliver(self.delivery.resume)
         elif self._rest:
             self._deliver_rest()
         elif self._end_due:
             self._tell_end()
+        else:
+            self.set_interest()  # what was left was delivered meanwhile
 
     def _deliver_rest(self) -> None:
-        if self.is_reading() and not self._delivery.left:
+        if self.is_reading() and not self.delivery.left:
             rest, self._rest = self._rest, b""
-            self._deliver(self._delivery.put, memoryview(rest))
+            self._deliver(self.delivery.put, memoryview(rest))
         else:
             self.set_interest()
 
@@ -183,7 +218,7 @@ class Inbox:
         self._end_due = False
         self._deadlines.stop("frame_timeout")
         try:
-            self._delivery.eof()
+            self.delivery.eof()
         except FramingError as exc:
             return self._owner.receiving_failed(exc)
         return self._owner.peer_ended()
@@ -192,8 +227,9 @@ class Inbox:
 
     def hand_over(self, delivery: Delivery) -> None:
         """Go on with another delivery; it gets every byte that the present one was not given."""
-        self._rest = self._delivery.take_rest() + self._rest
-        self._delivery = delivery
+        self._rest = self.delivery.take_rest() + self._rest
+        self._bytes_received = self.bytes_received
+        self.delivery, self.pump = delivery, None
 
     def take_unread(self) -> bytes:
         """Give up what is not delivered: it wasn't for the protocol."""

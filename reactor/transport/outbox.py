@@ -11,6 +11,7 @@ from typing import Protocol as Interface
 from ..errors import WriteBufferFull
 from ..loop import EventLoop, Watch
 from . import sockets
+from ._pump import Pump
 from .buffers import WriteBuffer
 from .deadlines import Deadlines
 from .limits import Limits
@@ -25,6 +26,8 @@ class Owner(Interface):
     def all_sent(self) -> None: ...
     def writing_paused(self) -> None: ...
     def writing_resumed(self) -> None: ...
+    def may_queue(self) -> bool: ...
+    def enqueue(self, chunks: Iterable[bytes], size: int) -> None: ...
 
 
 class Outbox:
@@ -41,10 +44,12 @@ class Outbox:
         self._owner = owner
         self._flush_due = self._closed = False
         self.buffer = WriteBuffer(limits.high_water, limits.low_water)
-        self.bytes_sent = 0
+        self.pump: Pump | None = None
+        self._bytes_sent = 0
 
     def put(self, chunks: Iterable[bytes], size: int) -> None:
         """Queue chunks of `size` bytes together."""
+        self.absorb()
         buffer = self.buffer
         buffer.extend(chunks, size)
         if not self._watch.mask & EVENT_WRITE:  # else the peer must take something first
@@ -52,8 +57,65 @@ class Outbox:
                 self._send()
             elif not self._flush_due:
                 self._flush_due = True
-                self._loop.defer_flush(self._flush)
+                self._loop.defer_flush(self.flush)
+        self.set_sending()
         self.check_high()
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait."""
+        return self.buffer.size + (0 if self.pump is None else self.pump.waiting)
+
+    @property
+    def bytes_sent(self) -> int:
+        return self._bytes_sent + (0 if self.pump is None else self.pump.bytes_sent)
+
+    # --- the pump: it queues and sends while nothing waits here, and nothing is out of the ordinary
+
+    def set_sending(self) -> None:
+        """Let the pump queue if what it sends would be the next to leave."""
+        if self.pump is not None:
+            self.pump.sending = not self.buffer.size and self._owner.may_queue()
+
+    def set_room(self) -> None:
+        """Let as much wait in the pump as may wait for the end of the turn."""
+        if self.pump is not None:
+            cap = self._limits.max_write_buffer
+            self.pump.room = min(_SEND_AT_ONCE, self.buffer.high, _SEND_AT_ONCE if cap is None else cap)
+
+    def absorb(self) -> None:
+        """Take over what the pump has queued."""
+        if self.pump is not None and self.pump.waiting:
+            data = self.pump.take_out()
+            self.buffer.extend((data,), len(data))
+            if not self._flush_due:
+                self._flush_due = True
+                self._loop.defer_flush(self.flush)
+
+    def hand_over(self) -> None:
+        """Go on without the pump."""
+        self.absorb()
+        self._bytes_sent = self.bytes_sent
+        if self.pump is not None:
+            self.pump.reading = self.pump.sending = False
+            self.pump = None
+
+    def write(self, data: bytes) -> None:
+        self._owner.enqueue((data,), len(data))
+
+    def sent_short(self, count: int, code: int) -> None:
+        """Take over a send of the pump's that left something, or failed with the errno `code`."""
+        self.absorb()
+        error = sockets.meaning(code) if count < 0 else None
+        if error is not None:
+            return self._owner.sending_failed(error, reset=False)
+        return self._sent(max(count, 0))
+
+    def touch(self) -> None:
+        """Note that bytes went."""
+        self._deadlines.start("idle_timeout", self._limits.idle_timeout)
+
+    # --- waiting and sending
 
     def check_high(self) -> None:
         """Tell the owner if the water has risen over the mark."""
@@ -62,6 +124,7 @@ class Outbox:
 
     def has_room(self, size: int) -> bool:
         """Hold the hard cap: more than `max_write_buffer` bytes never wait. Raises WriteBufferFull if so agreed."""
+        self.absorb()
         buffer, cap = self.buffer, self._limits.max_write_buffer
         if cap is None or buffer.size + size <= cap:
             return True
@@ -78,9 +141,10 @@ class Outbox:
             self._owner.sending_failed(full, reset=True)
         return False
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Send what this turn has queued."""
         self._flush_due = False
+        self.absorb()
         if self.buffer.size and not self._watch.mask & EVENT_WRITE:
             self.send_ready()
 
@@ -97,10 +161,15 @@ class Outbox:
             count = sockets.send(self._sock, buffer.next_chunks())
         except OSError as exc:
             return self._owner.sending_failed(exc, reset=False)
+        return self._sent(count)
+
+    def _sent(self, count: int) -> None:
+        buffer = self.buffer
         if count:
             buffer.consume(count)
-            self.bytes_sent += count
-            self._deadlines.start("idle_timeout", self._limits.idle_timeout)
+            self._bytes_sent += count
+            self.touch()
+        self.set_sending()
         if not buffer.size:
             self._watch.remove(EVENT_WRITE)
             self._deadlines.stop("write_timeout")
@@ -111,6 +180,7 @@ class Outbox:
 
     def close(self, send_last: bool) -> None:
         """Drop what waits; before that try once to send what this turn has queued, if `send_last`."""
+        self.absorb()
         if send_last and self.buffer.size and not self._watch.mask & EVENT_WRITE:
             self._send_last()
         self._closed = True
@@ -119,4 +189,4 @@ class Outbox:
     def _send_last(self) -> None:
         """The answers to good messages before a bad one are worth one try."""
         with suppress(OSError):  # the connection is ending for another reason already
-            self.bytes_sent += sockets.send(self._sock, self.buffer.next_chunks())
+            self._bytes_sent += sockets.send(self._sock, self.buffer.next_chunks())

@@ -60,5 +60,8 @@ def resolve(loop: EventLoop, address: TCPAddress, on_done: Callable[[Future[list
         loop.run_in_thread(resolve_now, address.host, address.port, on_done=on_done)
         return
     future: Future[list[Endpoint]] = Future()
-    future.set_result(resolve_now(address.host, address.port))
+    try:
+        future.set_result(resolve_now(address.host, address.port))
+    except OSError as exc:  # an IPv6 scope that isn't there
+        future.set_exception(exc)
     loop.call_soon(on_done, future)

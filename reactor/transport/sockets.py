@@ -119,15 +119,15 @@ def prepare(sock: socket.socket) -> None:
 
 def start_connect(family: int, sockaddr: Any) -> socket.socket:
     """Return a socket that is connecting; it is writable when it knows. Raises OSError naming the address."""
-    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        prepare(sock)
-        code = sock.connect_ex(sockaddr)
-        if code not in _IN_PROGRESS:
-            raise named(OSError(code, os.strerror(code)), f"can't connect to {format_address(sockaddr)}")
-    except BaseException:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as exc:
+        raise named(exc, f"can't connect to {format_address(sockaddr)}") from None
+    prepare(sock)
+    code = sock.connect_ex(sockaddr)
+    if code not in _IN_PROGRESS:
         sock.close()
-        raise
+        raise named(OSError(code, os.strerror(code)), f"can't connect to {format_address(sockaddr)}")
     return sock
 
 
@@ -148,6 +148,12 @@ def receive(sock: socket.socket, buffer: memoryview) -> int | None:
         return sock.recv_into(buffer)
     except BlockingIOError:
         return None
+
+
+def meaning(code: int) -> OSError | None:
+    """Return the error that an errno of a read or a send stands for, None if the socket was just not ready."""
+    error = OSError(code, os.strerror(code))
+    return None if isinstance(error, (BlockingIOError, InterruptedError)) else error
 
 
 def send(sock: socket.socket, chunks: Sequence[bytes | memoryview]) -> int:

@@ -1,0 +1,131 @@
+/* The floor of a framed echo server: epoll, one shared buffer, one send a read, and nothing checked.
+ *
+ * It sends whole frames back, as every server in the bench does, and keeps an unfinished tail per connection. No
+ * limits, no timeouts, no write queue: a short send waits for the socket, since the load never stops reading.
+ *
+ * usage: echo      prints its port on a line of its own
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { READ = 256 * 1024, EVENTS = 1024, MAX_FD = 65536 };
+
+struct tail {
+    uint8_t *bytes;
+    size_t size, room;
+};
+
+static uint8_t shared[READ];
+static struct tail tails[MAX_FD];
+
+static void send_all(int fd, const uint8_t *data, size_t size)
+{
+    while (size) {
+        ssize_t sent = send(fd, data, size, MSG_NOSIGNAL);
+        if (sent < 0) {
+            if (errno != EAGAIN)
+                return;
+            struct pollfd wait = {fd, POLLOUT, 0};
+            poll(&wait, 1, -1);
+            continue;
+        }
+        data += sent;
+        size -= (size_t)sent;
+    }
+}
+
+/* Return how many bytes at the front are whole frames. */
+static size_t whole(const uint8_t *data, size_t size)
+{
+    size_t pos = 0;
+    while (size - pos >= 4) {
+        uint32_t length;
+        memcpy(&length, data + pos, 4);
+        length = ntohl(length);
+        if (size - pos - 4 < length)
+            break;
+        pos += 4 + length;
+    }
+    return pos;
+}
+
+static void keep(struct tail *tail, const uint8_t *data, size_t size)
+{
+    if (tail->size + size > tail->room) {
+        tail->room = 2 * (tail->size + size);
+        tail->bytes = realloc(tail->bytes, tail->room);
+    }
+    memcpy(tail->bytes + tail->size, data, size);
+    tail->size += size;
+}
+
+static void serve(int fd)
+{
+    struct tail *tail = &tails[fd];
+    ssize_t count = recv(fd, shared, READ, 0);
+    if (count <= 0) {
+        if (count < 0 && errno == EAGAIN)
+            return;
+        free(tail->bytes);
+        memset(tail, 0, sizeof *tail);
+        close(fd);
+        return;
+    }
+    const uint8_t *data = shared;
+    size_t size = (size_t)count;
+    if (tail->size) {
+        keep(tail, data, size);
+        data = tail->bytes;
+        size = tail->size;
+    }
+    size_t done = whole(data, size);
+    if (done)
+        send_all(fd, data, done);
+    if (data != shared) {
+        tail->size = size - done;
+        memmove(tail->bytes, data + done, tail->size);
+    } else if (done < size) {
+        keep(tail, data + done, size - done);
+    }
+}
+
+int main(void)
+{
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), poller = epoll_create1(0);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    static struct epoll_event events[EVENTS];
+    struct epoll_event interest = {.events = EPOLLIN, .data.fd = listener};
+
+    if (bind(listener, (struct sockaddr *)&address, length) || listen(listener, 4096))
+        return 1;
+    getsockname(listener, (struct sockaddr *)&address, &length);
+    printf("%d\n", ntohs(address.sin_port));
+    fflush(stdout);
+    epoll_ctl(poller, EPOLL_CTL_ADD, listener, &interest);
+    for (;;) {
+        int ready = epoll_wait(poller, events, EVENTS, -1);
+        for (int i = 0; i < ready; i++) {
+            int fd = events[i].data.fd;
+            if (fd != listener) {
+                serve(fd);
+                continue;
+            }
+            while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0 && fd < MAX_FD) {
+                setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+                interest.data.fd = fd;
+                epoll_ctl(poller, EPOLL_CTL_ADD, fd, &interest);
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+# What the compiled pump sees of the compiled codec.
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+
+cdef enum:
+    HEAD
+    BODY
+    SKIP
+    STREAM
+    BROKEN
+    ENDED
+
+cdef class Body:
+    cdef PyObject *raw  # a bytes object of `room` bytes, nobody else's until it is handed out
+    cdef Py_ssize_t filled, room, final
+    cdef int exports
+
+    cdef char *at(self) noexcept
+    cdef bytes take(self)
+
+cdef class Decoder:
+    cdef int width, max_varint, state
+    cdef bint little, viewed, lent, busy
+    cdef int64_t adjustment, limit, goal, done  # of the body in progress, `done` of `goal` bytes are taken
+    cdef Py_ssize_t offset, header_size, strip, size, pos  # strip: -1 for the whole header
+    cdef const uint8_t *_bytes  # the chunk at hand, of `size` bytes, decoded up to `pos`
+    cdef object _data  # owns it, if it is bytes; else _view does, or it is lent
+    cdef Py_buffer _view
+    cdef object pushed, length, begin, _strip, _oversize, _error, _discarded
+    cdef bytearray head  # header of the frame in progress; None between frames
+    cdef Body body
+    cdef object scratch  # what get_buffer() gave: a bytearray, or the body itself
+
+    cdef object next(self)
+    cdef int open(self, data) except -1
+    cdef int lend(self, const uint8_t *at, Py_ssize_t size) except -1
+    cdef int release(self) except -1
+    cdef int own(self) except -1
+    cdef list collect(self)
+    cdef bytes whole(self)
+    cdef Py_ssize_t varint_header(self, const uint8_t *at, Py_ssize_t left, uint64_t *value) noexcept
+    cdef object step(self)
+    cdef Py_ssize_t take(self, int64_t count)
+    cdef bint leave_frame(self)
+    cdef bint take_header(self) except -1
+    cdef Py_ssize_t header_missing(self) except -1
+    cdef int check_varint(self) except -1
+    cdef int judge(self) except -1
+    cdef object announced(self)
+    cdef object take_body(self)
+    cdef Body begin_body(self, Py_ssize_t there)
+    cdef Body grow(self, Py_ssize_t room)
+    cdef object end_body(self)
+    cdef object take_piece(self)
+    cdef int fail(self, error) except -1
+    cdef object frame_at(self)
+    cdef object held(self)
+    cdef bint holds_header(self) except -1
+    cdef bint begun(self) except -1
+    cdef int check_open(self) except -1
+    cdef int check_idle(self) except -1
+
+cdef class Frames:
+    cdef Decoder decoder
+
+cdef class Encoder:
+    cdef int width
+    cdef bint little
+    cdef Py_ssize_t offset
+    cdef int64_t limit, adjustment
+    cdef uint64_t field_max
+
+    cdef bytes checked(self, body)
+    cdef Py_ssize_t header_size(self, Py_ssize_t size) except -1
+    cdef void put(self, uint8_t *at, bytes text, Py_ssize_t header) noexcept

@@ -1,0 +1,165 @@
+"""The pure twin of the pump: the reference, and the types of both.
+
+Law: mechanism alone. It moves bytes between one plain socket and a codec while nothing out of the ordinary happens:
+recv, frames out, messages in, one send. Everything else it hands to `Inbox` and `Outbox`, which have the states, the
+limits and the waits: the end of the stream, an error, a frame that is begun, a message that was left, a short send.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable
+from itertools import islice
+from socket import socket
+from typing import Protocol as Interface
+
+from ..framing import BytesLike, Decoder, Encoder, Piece
+from ..protocol import FramedProtocol
+
+
+class Inbox(Interface):
+    """Who takes over in receiving."""
+
+    def read_ready(self) -> None: ...
+    def read_nothing(self, count: int, code: int) -> None: ...
+    def touch(self) -> None: ...
+    def delivery_raised(self, exc: BaseException) -> None: ...
+    def after_delivery(self) -> None: ...
+
+
+class Outbox(Interface):
+    """Who takes over in sending."""
+
+    def write(self, data: bytes) -> None: ...
+    def flush(self) -> None: ...
+    def sent_short(self, count: int, code: int) -> None: ...
+    def touch(self) -> None: ...
+
+
+class Pump:
+    """Moves bytes between one plain socket and a codec, as long as nothing out of the ordinary happens.
+
+    `reading`: whether messages may be delivered. `sending`: whether messages may be queued here, that is, nothing
+    waits elsewhere before them. `room`: how many bytes may wait here. `clocked`: whether Inbox and Outbox want to know
+    of every transfer. `budget`: messages delivered in one turn. `direct_from`: bytes of a body from which on the rest
+    is read straight into its place.
+    """
+
+    def __init__(
+        self,
+        sock: socket,
+        decoder: Decoder,
+        encoder: Encoder,
+        memory: memoryview,
+        protocol: FramedProtocol,
+        as_list: bool,
+        inbox: Inbox,
+        outbox: Outbox,
+        defer: Callable[[Callable[[], object]], object],
+        budget: int,
+        direct_from: int,
+    ) -> None:
+        self._sock = sock
+        self._decoder = decoder
+        self._encoder = encoder
+        self._memory = memory
+        self._inbox = inbox
+        self._outbox = outbox
+        self._defer = defer
+        self._protocol = protocol
+        self._as_list = as_list
+        self._budget = budget
+        self._direct_from = direct_from
+        self._in_frame = self._flush_due = False
+        self._out: list[bytes] = []
+        self.reading = self.sending = self.clocked = False
+        self.room = self.waiting = self.bytes_received = self.bytes_sent = 0
+
+    def receive(self) -> None:
+        """Read once, and deliver what is whole."""
+        decoder, was_in_frame = self._decoder, self._in_frame
+        if was_in_frame and decoder.buffered >= self._direct_from:
+            self._inbox.read_ready()  # a large body goes straight into its place
+            self._in_frame = decoder.in_frame
+            return
+        try:
+            count = self._sock.recv_into(self._memory)
+        except OSError as exc:
+            return self._inbox.read_nothing(-1, exc.errno or errno.EIO)
+        if count == 0:
+            return self._inbox.read_nothing(0, 0)
+        self.bytes_received += count
+        if self.clocked:
+            self._inbox.touch()
+        try:
+            decoder.push(bytes(self._memory[:count]))
+            self._deliver()
+        except BaseException as exc:
+            self._inbox.delivery_raised(exc)
+        else:
+            if decoder.in_frame or was_in_frame or not self.reading or decoder.undecoded or decoder.error:
+                self._inbox.after_delivery()
+        self._in_frame = decoder.in_frame
+
+    def _deliver(self) -> None:
+        """Decode and call back, until the protocol reads no more or this turn's messages are spent."""
+        frames, protocol = islice(self._decoder, self._budget), self._protocol
+        if self._as_list:
+            if batch := list(frames):
+                protocol.messages_received(batch)
+            return
+        for frame in frames:
+            if type(frame) is Piece:
+                protocol.piece_received(frame)
+            else:
+                protocol.message_received(frame)
+            if not self.reading:
+                break
+
+    def send(self, message: BytesLike, prefix: BytesLike = b"") -> None:
+        """Send one message; `prefix` is the `length_field_offset` bytes in front of its length field.
+
+        Raises FrameTooLarge, and has then sent nothing.
+        """
+        self._queue(self._encoder.encode(message, prefix))
+
+    def send_many(self, messages: Iterable[BytesLike]) -> None:
+        """Send messages, all or none: one that is too large raises FrameTooLarge."""
+        self._queue(self._encoder.encode_many(messages))
+
+    def _queue(self, data: bytes) -> None:
+        if not (self.sending and self.waiting + len(data) <= self.room):
+            return self._outbox.write(data)
+        self._out.append(data)
+        self.waiting += len(data)
+        if not self._flush_due:
+            self._flush_due = True
+            self._defer(self.flush)
+        return None
+
+    def flush(self) -> None:
+        """Send what this turn has queued, at once if the socket takes all of it."""
+        self._flush_due = False
+        if not self.waiting:
+            return
+        if not self.sending:
+            return self._outbox.flush()
+        if len(self._out) > 1:
+            self._out = [b"".join(self._out)]
+        try:
+            count = self._sock.send(self._out[0])
+        except OSError as exc:
+            return self._outbox.sent_short(-1, exc.errno or errno.EIO)
+        if count != self.waiting:
+            return self._outbox.sent_short(count, 0)
+        self.bytes_sent += count
+        self._out, self.waiting = [], 0
+        if self.clocked:
+            self._outbox.touch()
+        return None
+
+    def take_out(self) -> bytes:
+        """Hand over what waits here, for a queue that can wait longer."""
+        data = b"".join(self._out)
+        self._out, self.waiting = [], 0
+        return data
