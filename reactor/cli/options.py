@@ -1,0 +1,97 @@
+"""Options that commands share. Law: text becomes a checked value here, so a command only meets good ones."""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
+from typing import Any
+
+from ..framing import Framing
+from ..transport import Limits
+from ..transport.address import TCPAddress, parse_address
+from .failure import MISUSED, Failure
+
+_FIELDS = Framing.__dataclass_fields__.keys()  # an option is called as the field that it sets
+_SLACK = 1 << 20  # bytes that may wait beside two of the largest messages: headers and small ones
+
+
+def add_framing(parser: ArgumentParser) -> None:
+    """Add the options that `framing_from` reads."""
+    group = parser.add_argument_group("framing", "what stands in front of each message; both ends must agree")
+    group.add_argument("--length-field-length", type=int, metavar="N", help="bytes of the length, 1 to 8 (default: 4)")
+    group.add_argument("--byteorder", choices=("big", "little"), help="of the length (default: big)")
+    group.add_argument("--varint", action="store_true", help="the length is a LEB128 varint")
+    group.add_argument("--max-frame-length", type=int, metavar="N", help="largest message in bytes (default: 1 MiB)")
+
+
+def add_header(parser: ArgumentParser) -> None:
+    """Add the options for headers that hold more than the length; `framing_from` reads them, too."""
+    group = parser.add_argument_group("header", "what else is in it")
+    group.add_argument("--length-field-offset", type=int, metavar="N", help="bytes in front of the length (default: 0)")
+    group.add_argument("--length-adjustment", type=int, metavar="N", help="body = length + N bytes (default: 0)")
+    group.add_argument("--strip", type=int, metavar="N", help="bytes not shown of each frame (default: its header)")
+
+
+def framing_from(args: Namespace, max_frame_length: int | None = None) -> Framing:
+    """Return the framing that the options describe; `max_frame_length` counts where the user gave none."""
+    given: dict[str, Any] = {name: value for name, value in vars(args).items() if name in _FIELDS and value is not None}
+    if max_frame_length is not None:
+        given.setdefault("max_frame_length", max_frame_length)
+    if args.varint and given.keys() & {"length_field_length", "byteorder"}:
+        raise Failure("--varint has neither --length-field-length nor --byteorder", MISUSED)
+    try:
+        return Framing.varint(**given) if args.varint else Framing(**given)
+    except ValueError as exc:
+        raise Failure(str(exc), MISUSED) from None
+
+
+def framing_arguments(framing: Framing) -> list[str]:
+    """Return the arguments from which another process builds the same framing."""
+    limit = ["--max-frame-length", str(framing.max_frame_length)]
+    if framing.max_varint_bytes:
+        return ["--varint", *limit]
+    return ["--length-field-length", str(framing.length_field_length), "--byteorder", framing.byteorder, *limit]
+
+
+def largest_message(framing: Framing) -> int:
+    """Return how long a message may be: what the limit and the length field both allow."""
+    return min(framing.max_frame_length, framing.length_field_max)
+
+
+def limits_for(framing: Framing) -> Limits:
+    """Return limits under which two of the largest messages may wait for the peer."""
+    default = Limits()
+    assert default.max_write_buffer is not None
+    return Limits(max_write_buffer=max(default.max_write_buffer, 2 * largest_message(framing) + _SLACK))
+
+
+def address(text: str) -> TCPAddress:
+    """Read HOST:PORT."""
+    try:
+        found = parse_address(text)
+    except ValueError as exc:
+        raise ArgumentTypeError(str(exc)) from None
+    if not isinstance(found, TCPAddress):
+        raise ArgumentTypeError(f"{text!r} is a Unix socket: HOST:PORT is needed")
+    return found
+
+
+def seconds(text: str) -> float:
+    """Read a duration."""
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ArgumentTypeError(f"{text} is not a duration: 0 or more seconds are needed")
+    return value
+
+
+def between(low: int, high: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers in a range, both ends included."""
+
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise ArgumentTypeError(f"{text} is out of range: {low} to {high}")
+        return value
+
+    return whole_number
