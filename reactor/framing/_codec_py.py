@@ -9,12 +9,12 @@ or `_STREAM` (handed out in pieces). `_BROKEN` and `_ENDED` are final.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..errors import FramingError
 from . import verdicts
+from ._fields_py import length_reader, length_writer
 from .piece import Piece
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 BytesLike: TypeAlias = "bytes | bytearray | memoryview"
 
 _HEAD, _BODY, _SKIP, _STREAM, _BROKEN, _ENDED = range(6)
-_FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 _READ_SIZE = 64 * 1024  # what get_buffer() offers without a hint: one read of a common socket buffer
 _MAX_READ_SIZE = 256 * 1024  # more per read costs cache misses (picows#117)
 
@@ -42,7 +41,7 @@ class Decoder:
         self._oversize = framing.oversize
         self._max_varint = framing.max_varint_bytes
         self._header_size = framing.length_field_offset + framing.length_field_length
-        self._read_length = _length_reader(framing)
+        self._read_length = length_reader(framing)
         self._limit = verdicts.check_limit(framing.max_frame_length)
         self._data = b""  # the chunk at hand, decoded up to _pos
         self._pos = 0
@@ -365,7 +364,7 @@ class Encoder:
         self._offset = framing.length_field_offset
         self._adjustment = framing.length_adjustment
         self._field_max = framing.length_field_max
-        self._pack = _length_writer(framing)
+        self._pack = length_writer(framing)
 
     def encode(self, body: BytesLike, prefix: BytesLike = b"") -> bytes:
         """Return one frame."""
@@ -396,27 +395,3 @@ class Encoder:
 
 def _as_bytes(data: BytesLike) -> bytes:
     return data if type(data) is bytes else memoryview(data).tobytes()
-
-
-def _length_reader(framing: Framing) -> Callable[[bytes | bytearray, int], tuple[int, ...]] | None:
-    """Return what reads a fixed length field at an offset, as struct does it: into a tuple."""
-    width, order = framing.length_field_length, framing.byteorder
-    if not width:
-        return None
-    if width in _FORMATS:
-        return struct.Struct(("<" if order == "little" else ">") + _FORMATS[width]).unpack_from
-    return lambda data, at: (int.from_bytes(data[at : at + width], order),)
-
-
-def _length_writer(framing: Framing) -> Callable[[int], bytes]:
-    width, order = framing.length_field_length, framing.byteorder
-    return (lambda length: length.to_bytes(width, order)) if width else _encode_varint
-
-
-def _encode_varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

@@ -30,7 +30,12 @@ class WriteBuffer:
         self.low = low
         self.paused = False
 
-    def set_marks(self, high: int, low: int) -> None:
+    def set_marks(self, high: int | None, low: int | None, default_high: int) -> None:
+        """Set the marks as asyncio does: what isn't given follows from the other, or from the default."""
+        if high is None:
+            high = default_high if low is None else 4 * low
+        if low is None:
+            low = high // 4
         if not high >= low >= 0:
             raise ValueError(f"high is {high!r} and low is {low!r}: high >= low >= 0 is needed")
         self.high, self.low = high, low

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable
+from functools import partial
 from socket import socket
 from typing import Any
 
-from ..errors import ConnectionTimeout
 from ..framing import BytesLike
 from ..loop import EventLoop
 from ..protocol import Protocol
@@ -55,7 +55,7 @@ class Connection:
         self._draining = False
         self._ending = self._ended = False  # write_eof() was called; FIN was sent
         self._on_secured: Callable[[], object] = self._open
-        self._deadlines = Deadlines(loop, self._time_out)
+        self._deadlines = Deadlines(loop, partial(self._lose, reset=True))
         self._watch = loop.watch(sock, lambda: None, lambda: None)
         self._outbox = Outbox(loop, sock, self._watch, limits, self._deadlines, self)
         delivery = self._adopt(protocol)
@@ -176,9 +176,7 @@ class Connection:
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the water marks in bytes, as asyncio does: `low` is a quarter of `high` if only that is given."""
-        if high is None:
-            high = self._limits.high_water if low is None else 4 * low
-        self._outbox.buffer.set_marks(high, high // 4 if low is None else low)
+        self._outbox.buffer.set_marks(high, low, self._limits.high_water)
         self._outbox.set_room()
         self._outbox.check_high()
 
@@ -343,9 +341,6 @@ class Connection:
 
     def is_open(self) -> bool:
         return self._state is State.OPEN
-
-    def _time_out(self, error: ConnectionTimeout) -> None:
-        self._lose(error, reset=True)
 
     def _lose(self, cause: BaseException | None, reset: bool = False) -> None:
         """End, with the first cause. `connection_lost` comes when the callbacks of this turn are done."""

@@ -1,0 +1,213 @@
+"""The pump, both twins, over real sockets: the ordinary is fast, and everything else is as it always was."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import socket
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from conftest import TWINS
+from helpers import FrameRecorder, run_until
+
+from reactor import FramedProtocol, Framing, Limits, Reactor
+from reactor.transport import Connection, sockets
+
+FRAMES = [bytes([index]) * index for index in range(8)]
+
+
+@pytest.fixture
+def peer() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two connected sockets: the test's, and the connection's."""
+    test, ours = socket.socketpair()
+    sockets.prepare(ours)
+    test.settimeout(20)
+    yield test, ours
+    test.close()
+
+
+def connect(net: Reactor, ours: socket.socket, protocol: Any, **limits: Any) -> Connection:
+    """Make a connection on a socket, as the reactor does."""
+    connection = net._connect(ours, "peer", lambda: protocol, Limits(**limits), None, lambda *ended: None, None)
+    assert connection is not None
+    connection.start()
+    return connection
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_the_twins_have_the_same_names(name: str) -> None:
+    twin = importlib.import_module(f"reactor.transport._pump_{name}").Pump
+    pure = importlib.import_module("reactor.transport._pump_py").Pump
+    methods = {each for each, value in vars(pure).items() if inspect.isfunction(value) and not each.startswith("_")}
+    assert methods <= set(dir(twin))
+
+
+def test_messages_come_and_go(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+    protocol = FrameRecorder()
+    connect(net, ours, protocol)
+    test.sendall(Framing().encode_many(FRAMES))
+    run_until(net, lambda: len(protocol.messages) == len(FRAMES))
+    assert protocol.messages == FRAMES
+    protocol.send_many(FRAMES)
+    net.run_once(0)
+    assert test.recv(1000) == Framing().encode_many(FRAMES)
+
+
+def test_every_way_of_sending_keeps_its_place(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+    protocol = FrameRecorder()
+    connection = connect(net, ours, protocol)
+    large = bytes(100_000)
+    protocol.send(b"one")
+    connection.write(b"two")
+    protocol.send(bytearray(b"three"))
+    protocol.send(large)
+    protocol.send_many([b"four", b"five"])
+    connection.writelines([b"six", b""])
+    protocol.send(b"seven")
+    framing = Framing()
+    wanted = framing.encode(b"one") + b"two" + framing.encode_many([b"three", large, b"four", b"five"]) + b"six"
+    wanted += framing.encode(b"seven")
+    came = b""
+    while len(came) < len(wanted):
+        net.run_once(0)
+        came += test.recv(1 << 20)
+    assert came == wanted
+    assert connection.get_write_buffer_size() == 0
+
+
+def test_a_short_send_goes_on_when_the_peer_reads(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    protocol = FrameRecorder()
+    connection = connect(net, ours, protocol)
+    bodies = [bytes([index % 256]) * 100 for index in range(5000)]
+    for body in bodies[:300]:
+        protocol.send(body)
+    net.run_once(0)
+    assert connection.get_write_buffer_size() > 0, "the kernel took less than all of it"
+    for body in bodies[300:]:
+        protocol.send(body)
+    wanted, came = Framing().encode_many(bodies), b""
+    while len(came) < len(wanted):
+        net.run_once(0)
+        came += test.recv(1 << 16)
+    assert came == wanted
+
+
+def test_the_water_marks_and_the_cap_hold(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+    calls: list[str] = []
+
+    class Told(FrameRecorder):
+        def pause_writing(self) -> None:
+            calls.append("pause")
+
+        def resume_writing(self) -> None:
+            calls.append("resume")
+
+    protocol = Told()
+    connection = connect(net, ours, protocol, high_water=1000, low_water=100, max_write_buffer=3000, overflow="drop")
+    while "pause" not in calls:
+        protocol.send(bytes(500))
+    for _ in range(20):
+        protocol.send(bytes(500))
+    assert 1000 < connection.get_write_buffer_size() <= 3000
+    assert connection.writes_dropped
+    test.setblocking(False)
+    while "resume" not in calls:
+        sockets.receive(test, memoryview(bytearray(1 << 20)))
+        net.run_once(0.01)
+    assert calls == ["pause", "resume"]
+
+
+def test_send_is_lent_and_taken_back(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    _, ours = peer
+    protocol, after = FrameRecorder(), FrameRecorder()
+    connection = connect(net, ours, protocol)
+    assert "send" in vars(protocol)
+    connection.set_protocol(after)
+    assert "send" not in vars(protocol)
+    assert "send" in vars(after)
+    connection.abort()
+    net.run_once(0)
+    assert "send" not in vars(after)
+    after.send(b"too late")
+    assert connection.writes_dropped == 1
+
+
+def test_a_protocol_with_a_send_of_its_own_keeps_it(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+
+    class Shouts(FramedProtocol):
+        def send(self, message: Any, prefix: Any = b"") -> None:
+            super().send(message.upper(), prefix)
+
+    protocol = Shouts()
+    connect(net, ours, protocol)
+    protocol.send(b"hello")
+    net.run_once(0)
+    assert test.recv(100) == Framing().encode(b"HELLO")
+
+
+def test_a_handler_that_is_replaced_counts_from_the_next_message_on(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+    seen: list[tuple[str, bytes]] = []
+
+    class Steps(FramedProtocol):
+        def message_received(self, message: bytes) -> None:
+            seen.append(("first", message))
+            self.message_received = lambda message: seen.append(("later", message))  # type: ignore[method-assign]
+
+    connect(net, ours, Steps())
+    test.sendall(Framing().encode_many([b"a", b"b"]))
+    run_until(net, lambda: len(seen) == 2)
+    assert seen == [("first", b"a"), ("later", b"b")]
+
+
+@pytest.mark.parametrize("index", range(len(FRAMES)))
+@pytest.mark.parametrize("act", ["pause", "pause and resume", "close", "abort", "switch", "raise"])
+def test_acting_inside_a_message_loses_nothing(net: Reactor, twin: ModuleType, peer: Any, act: str, index: int) -> None:
+    test, ours = peer
+    net.set_exception_handler(lambda *told: None)
+    after = FrameRecorder()
+
+    class Acts(FrameRecorder):
+        def message_received(self, message: bytes) -> None:
+            super().message_received(message)
+            if len(self.messages) != index + 1:
+                return
+            if act.startswith("pause"):
+                self.transport.pause_reading()
+            if act == "pause and resume":
+                self.transport.resume_reading()
+            elif act == "switch":
+                self.transport.set_protocol(after)
+            elif act == "raise":
+                raise ValueError(act)
+            elif act in ("close", "abort"):
+                getattr(self.transport, act)()
+
+    protocol = Acts()
+    connection = connect(net, ours, protocol)
+    test.sendall(Framing().encode_many(FRAMES))
+    for _ in range(5):
+        net.run_once(0)
+    first, rest = FRAMES[: index + 1], FRAMES[index + 1 :]
+    if act == "switch":
+        assert (protocol.messages, after.messages) == (first, rest)
+    elif act == "pause and resume":
+        assert protocol.messages == FRAMES
+    else:
+        assert protocol.messages == first
+    if act == "pause":
+        connection.resume_reading()
+        run_until(net, lambda: protocol.messages == FRAMES)
+    test.shutdown(socket.SHUT_WR)
+    run_until(net, lambda: protocol.ended or after.ended)
+    lost = protocol.lost if protocol.ended else after.lost
+    assert str(lost) == ("raise" if act == "raise" else "None")
