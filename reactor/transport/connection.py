@@ -132,7 +132,7 @@ class Connection:
             raise RuntimeError("write() after write_eof()")
         if size == 0:
             return
-        if not self._outbox.has_room(size + (self._tls.held if self._tls is not None else 0)):
+        if not self._outbox.has_room(size if self._tls is None else self._tls.size_on_wire(size)):
             self.writes_dropped += 1
         elif self._tls is None:
             self._outbox.put(chunks, size)
@@ -176,6 +176,7 @@ class Connection:
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the water marks in bytes, as asyncio does: `low` is a quarter of `high` if only that is given."""
+        self._outbox.absorb()
         self._outbox.buffer.set_marks(high, low, self._limits.high_water)
         self._outbox.set_room()
         self._outbox.check_high()
@@ -319,7 +320,12 @@ class Connection:
         self._inbox.set_interest()
         if self._tls is not None:
             self._tls.end()
-            self._put_tls()
+            if self._inbox.ended and not self._outbox.size:
+                self._outbox.send_last(
+                    self._tls.take_outgoing()
+                )  # a peer that has ended may be gone: that is its right
+            else:
+                self._put_tls()
         if not self._outbox.size:
             return self._lose(None)
         return self._deadlines.start("close_timeout", self._limits.close_timeout if timeout is None else timeout)

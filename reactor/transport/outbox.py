@@ -26,6 +26,7 @@ class Owner(Interface):
     def all_sent(self) -> None: ...
     def writing_paused(self) -> None: ...
     def writing_resumed(self) -> None: ...
+    def is_open(self) -> bool: ...
     def may_queue(self) -> bool: ...
     def enqueue(self, chunks: Iterable[bytes], size: int) -> None: ...
 
@@ -55,9 +56,7 @@ class Outbox:
         if not self._watch.mask & EVENT_WRITE:  # else the peer must take something first
             if buffer.size > min(_SEND_AT_ONCE, buffer.high):
                 self._send()
-            elif not self._flush_due:
-                self._flush_due = True
-                self._loop.defer_flush(self.flush)
+            self._defer_flush()
         self.set_sending()
         self.check_high()
 
@@ -88,9 +87,13 @@ class Outbox:
         if self.pump is not None and self.pump.waiting:
             data = self.pump.take_out()
             self.buffer.extend((data,), len(data))
-            if not self._flush_due:
-                self._flush_due = True
-                self._loop.defer_flush(self.flush)
+            self._defer_flush()
+
+    def _defer_flush(self) -> None:
+        """See to it that this turn's bytes leave, and that who is paused without need is told."""
+        if not self._flush_due and not self._closed and (self.buffer.size or self.buffer.paused):
+            self._flush_due = True
+            self._loop.defer_flush(self.flush)
 
     def hand_over(self) -> None:
         """Go on without the pump."""
@@ -119,7 +122,7 @@ class Outbox:
 
     def check_high(self) -> None:
         """Tell the owner if the water has risen over the mark."""
-        if not self._closed and self.buffer.crossed_high():
+        if self._owner.is_open() and self.buffer.crossed_high():
             self._owner.writing_paused()
 
     def has_room(self, size: int) -> bool:
@@ -143,14 +146,15 @@ class Outbox:
 
     def flush(self) -> None:
         """Send what this turn has queued."""
-        self._flush_due = False
         self.absorb()
-        if self.buffer.size and not self._watch.mask & EVENT_WRITE:
+        self._flush_due = False
+        if not self._watch.mask & EVENT_WRITE:
             self.send_ready()
 
     def send_ready(self) -> None:
         """Send, since the socket may have room, and let the owner write on."""
-        self._send()
+        if self.buffer.size:
+            self._send()
         if not self._closed and self.buffer.crossed_low():
             self._owner.writing_resumed()
 
@@ -181,12 +185,12 @@ class Outbox:
     def close(self, send_last: bool) -> None:
         """Drop what waits; before that try once to send what this turn has queued, if `send_last`."""
         self.absorb()
-        if send_last and self.buffer.size and not self._watch.mask & EVENT_WRITE:
-            self._send_last()
         self._closed = True
+        if send_last and self.buffer.size and not self._watch.mask & EVENT_WRITE:
+            self.send_last(*self.buffer.next_chunks())
         self.buffer.clear()
 
-    def _send_last(self) -> None:
-        """The answers to good messages before a bad one are worth one try."""
+    def send_last(self, *chunks: bytes | memoryview) -> None:
+        """Try once: the answers to good messages before a bad one are worth that, and so is a farewell."""
         with suppress(OSError):  # the connection is ending for another reason already
-            self._bytes_sent += sockets.send(self._sock, self.buffer.next_chunks())
+            self._bytes_sent += sockets.send(self._sock, chunks)

@@ -13,6 +13,8 @@ from contextlib import suppress
 from typing import Any
 
 _READ_SIZE = 256 * 1024
+_RECORD_SIZE = 16 * 1024  # RFC 8446, 5.1
+_RECORD_OVERHEAD = 80  # bytes: 22 with TLS 1.3, 29 with GCM in TLS 1.2, at most 69 with its CBC suites
 
 
 class TLSFilter:
@@ -55,6 +57,11 @@ class TLSFilter:
         for chunk in chunks:
             if chunk:
                 self.object.write(chunk)  # a memory BIO takes all of it
+
+    def size_on_wire(self, size: int) -> int:
+        """Return the most bytes that `size` plain ones, and those that are held, will be."""
+        plain = self.held + size
+        return plain + _RECORD_OVERHEAD * (plain // _RECORD_SIZE + 1)
 
     def take_outgoing(self) -> bytes:
         """Return what the peer is to get."""
