@@ -78,8 +78,10 @@ class EventLoop:
             while not self._stopping:
                 self.run_once()
         finally:
-            self._running = self._stopping = False
-            give_interrupts_back()
+            try:
+                give_interrupts_back()
+            finally:
+                self._running = self._stopping = False
 
     def run_once(self, timeout: float | None = None) -> None:
         """Make one turn; wait at most `timeout` seconds for something to happen (None: as long as it takes)."""

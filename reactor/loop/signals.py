@@ -35,7 +35,7 @@ class Signals:
         except BaseException:
             self._take_bell_down()
             raise
-        self._previous.setdefault(signum, signal.default_int_handler if previous is self._interrupted else previous)
+        self._previous.setdefault(signum, previous)
         self._handles[signum] = handle
 
     def remove(self, signum: int) -> bool:
@@ -64,13 +64,19 @@ class Signals:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
 
         def undo() -> None:
-            give_back()
             self._interrupted = None
+            if self._previous.get(signal.SIGINT) is interrupted:
+                self._previous[signal.SIGINT] = signal.default_int_handler
             self._take_bell_down()
+            give_back()  # last: from here on an interrupt raises
 
         self._interrupted = interrupted
-        self._hang_bell()
-        signal.signal(signal.SIGINT, interrupted)
+        signal.signal(signal.SIGINT, interrupted)  # first: from here on an interrupt raises nothing
+        try:
+            self._hang_bell()
+        except BaseException:
+            undo()
+            raise
         return undo
 
     def close(self) -> None:
@@ -92,8 +98,8 @@ class Signals:
         if not self._hung:
             fd = self._waker.signal_fd()
             previous = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
-            if not _bells:
-                _bells.append(previous)
+            if not _bells or previous != _bells[-1]:
+                _bells.append(previous)  # somebody else's
             _bells.append(fd)
             self._hung = True
 
