@@ -24,6 +24,7 @@ Failure = Callable[[BaseException], object]
 Listening = list[tuple[socket.socket, "UnixPath | None"]]
 
 _BACKLOG = 511  # what redis and nginx ask for; the kernel caps it at somaxconn
+_MOST_LINGERS = 1024  # sockets that are kept for their last bytes; each costs a descriptor for 2 seconds at most
 _UNIX_MODE = 0o600  # who may connect: the owner, unless asked otherwise
 
 _log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Reactor(EventLoop):
         self._connectors: set[Connector] = set()
         self._connections: set[Connection] = set()
         self._lingers: set[Linger] = set()
-        self._handshake_failures = 0
+        self._handshake_failures = self._refused = self._shed = 0  # the latter two of servers that are closed
 
     # --- doors
 
@@ -133,10 +134,12 @@ class Reactor(EventLoop):
 
     def _serve(self, factory: Factory, socks: Listening, tls: ssl.SSLContext | None, limits: Limits | None) -> Server:
         bounds = limits or Limits()
+        if tls is not None:
+            _refuse_client_context(tls, socks)
 
         def establish(sock: socket.socket, peer: Any, on_lost: Callable[[Connection], object]) -> Connection | None:
             def ended(connection: Connection, cause: BaseException | None) -> None:
-                if not connection.made:
+                if not connection.made and cause is not None:  # without a cause it was our own doing
                     self._handshake_failures += 1
                     _log.debug("TLS handshake with %r failed: %s", peer, cause)
                 on_lost(connection)
@@ -144,9 +147,15 @@ class Reactor(EventLoop):
             filter_ = None if tls is None else TLSFilter(tls, True, None)
             return self._connect(sock, peer, factory, bounds, filter_, ended, None)
 
-        server = Server(self, socks, bounds, establish, self._servers.discard)
+        server = Server(self, socks, bounds, establish, self._server_closed)
         self._servers.add(server)
         return server
+
+    def _server_closed(self, server: Server) -> None:
+        if server in self._servers:
+            self._servers.remove(server)
+            self._refused += server.refused
+            self._shed += server.shed
 
     def _dial(
         self,
@@ -207,19 +216,26 @@ class Reactor(EventLoop):
 
         def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
             self._connections.discard(connection)
-            self._let_go(sock, connection.reset)
+            self._let_go(sock, connection)
             on_ended(connection, cause)
 
         connection = Connection(self, sock, protocol, limits, self._memory, peer, ended, tls)
         self._connections.add(connection)
         return connection
 
-    def _let_go(self, sock: socket.socket, reset: bool) -> None:
+    def _let_go(self, sock: socket.socket, connection: Connection) -> None:
         """Close a socket whose connection is over, at once or when its last bytes have arrived."""
-        if not reset and sockets.is_unsettled(sock):
-            self._lingers.add(Linger(self, sock, self._memory, self._lingers.discard))
-            return
-        sockets.close(sock, reset)
+        if connection.may_lose_bytes() and len(self._lingers) < _MOST_LINGERS:
+            self._lingers.add(Linger(self, sock, self._memory, self._lingered))
+        else:
+            sockets.close(sock, connection.reset)
+            self._descriptor_freed()
+
+    def _lingered(self, linger: Linger) -> None:
+        self._lingers.discard(linger)
+        self._descriptor_freed()
+
+    def _descriptor_freed(self) -> None:
         for server in list(self._servers):
             server.descriptor_freed()
 
@@ -232,8 +248,8 @@ class Reactor(EventLoop):
             "connections": len(self._connections),
             "servers": len(self._servers),
             "handshake_failures": self._handshake_failures,
-            "refused": sum(server.refused for server in self._servers),
-            "shed": sum(server.shed for server in self._servers),
+            "refused": self._refused + sum(server.refused for server in self._servers),
+            "shed": self._shed + sum(server.shed for server in self._servers),
         }
 
     def close(self) -> None:
@@ -252,5 +268,22 @@ class Reactor(EventLoop):
 
 
 def _client_tls(tls: ssl.SSLContext | None, server_hostname: str | None) -> Callable[[], TLSFilter | None]:
-    """Return what makes the filter of each attempt."""
-    return lambda: None if tls is None else TLSFilter(tls, False, server_hostname)
+    """Return what makes the filter of each attempt. Raises at once what would be wrong with every one."""
+
+    def make() -> TLSFilter | None:
+        return None if tls is None else TLSFilter(tls, False, server_hostname)
+
+    make()
+    return make
+
+
+def _refuse_client_context(tls: ssl.SSLContext, socks: Listening) -> None:
+    """Raise at once what every handshake would fail with."""
+    try:
+        TLSFilter(tls, True, None)
+    except (ssl.SSLError, ValueError):
+        for sock, path in socks:
+            sockets.close(sock, reset=False)
+            if path is not None:
+                path.remove()
+        raise

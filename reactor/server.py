@@ -71,7 +71,8 @@ class Server:
         """
         self.close()
         if self._drain is None:
-            self._drain = Drain(self._loop, self._connections, grace, on_done)
+            self._drain = Drain(self._loop, self._connections, grace)
+        self._drain.tell(on_done)
 
     def descriptor_freed(self) -> None:
         """Accept again at once, if it held off for want of one."""
@@ -93,6 +94,8 @@ class Server:
             for listener in self._listeners:
                 listener.park()
         connection.start()
+        if self._drain is not None:  # begun by the factory, or by connection_made
+            connection.close_when_quiet()
 
     def _is_full(self) -> bool:
         cap = self._limits.max_connections
@@ -117,40 +120,39 @@ class Server:
 class Drain:
     """The ending of a server's connections, within a time."""
 
-    def __init__(
-        self,
-        loop: EventLoop,
-        connections: set[Connection],
-        grace: float,
-        on_done: Callable[[Drained], object] | None,
-    ) -> None:
+    def __init__(self, loop: EventLoop, connections: set[Connection], grace: float) -> None:
         self._loop = loop
         self._connections = connections
-        self._on_done = on_done
+        self._to_tell: list[Callable[[Drained], object]] = []
         self._closed = self._aborted = 0
         self._timer: Timer = loop.call_later(grace, self._abort_all)
         for connection in list(connections):
             connection.close_when_quiet()
-        if not connections:
-            loop.call_soon(self._finish)
+
+    def tell(self, on_done: Callable[[Drained], object] | None) -> None:
+        """Call `on_done` when the last connection has ended."""
+        if on_done is not None:
+            self._to_tell.append(on_done)
+        self._loop.call_soon(self._look)
 
     def lost(self, connection: Connection) -> None:
         if connection.reset:
             self._aborted += 1
         else:
             self._closed += 1
-        if not self._connections:
-            self._finish()
+        self._loop.call_soon(self._look)
 
     def _abort_all(self) -> None:
         for connection in list(self._connections):
             connection.abort()
 
-    def _finish(self) -> None:
+    def _look(self) -> None:
+        if self._connections:
+            return
         self._timer.cancel()
-        if self._on_done is not None:
-            self._loop.call_soon(self._on_done, Drained(self._closed, self._aborted))
-            self._on_done = None
+        to_tell, self._to_tell = self._to_tell, []
+        for on_done in to_tell:
+            self._loop.call_soon(on_done, Drained(self._closed, self._aborted))
 
 
 def _host_of(peer: Any) -> Any:

@@ -7,9 +7,11 @@ poll; fd callbacks; due timers; the ready queue as it stood; this turn's writes 
 from __future__ import annotations
 
 import logging
+import os
 import selectors
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -31,6 +33,7 @@ Loop = TypeVar("Loop", bound="EventLoop")
 ExceptionHandler = Callable[["EventLoop", dict[str, Any]], object]
 
 _log = logging.getLogger(__name__)
+_loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 
 
 class EventLoop:
@@ -58,6 +61,7 @@ class EventLoop:
         self._exception_handler: ExceptionHandler | None = None
         self._inbox = threading.RLock()  # held while another thread, or a signal handler, leaves a call
         self._running = self._in_turn = self._stopping = self._closed = False
+        _loops.add(self)
         self._turns = self._events = self._calls = self._timers_run = self._reports = 0
 
     # --- running
@@ -119,6 +123,14 @@ class EventLoop:
         self._timers = TimerQueue()
         self._selector.close()
         self._waker.close()
+
+    def _abandon(self) -> None:
+        """Be closed, without a word to the kernel."""
+        if not self._closed:
+            self._closed = True
+            for key in self._selector.get_map().values():
+                key.data.closed = True
+            self._selector.close()
 
     def is_closed(self) -> bool:
         return self._closed
@@ -334,6 +346,15 @@ class EventLoop:
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("the loop is closed")
+
+
+def _abandon_loops() -> None:
+    """Run in a child behind a fork: what the kernel watches for a loop is the parent's, too, and is left alone."""
+    for loop in _loops:
+        loop._abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_loops)
 
 
 def _log_context(context: dict[str, Any]) -> None:

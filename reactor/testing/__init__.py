@@ -1,6 +1,7 @@
-"""What a user's tests need: a clock that is told the time, and connections in memory."""
+"""What a user's tests need: a clock that is told the time, connections in memory, and what a transport promises."""
 
 from .clock import ManualClock
+from .conformance import check_transport
 from .memory import MemorySelector, MemorySocket, memory_pair, memory_sockets
 
-__all__ = ["ManualClock", "MemorySelector", "MemorySocket", "memory_pair", "memory_sockets"]
+__all__ = ["ManualClock", "MemorySelector", "MemorySocket", "check_transport", "memory_pair", "memory_sockets"]

@@ -7,6 +7,7 @@ gives, and which error either meets.
 from __future__ import annotations
 
 import selectors
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -42,8 +43,9 @@ class MemorySocket:
         """Memory never blocks."""
 
     def setsockopt(self, level: int, option: int, value: Any) -> None:
-        """The only option that a transport sets on its way out is the one that makes its close a reset."""
-        self.was_reset = True
+        """Lingering on closing makes the close a reset; no other option means anything here."""
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
+            self.was_reset = True
 
     def fileno(self) -> int:
         """There is no kernel below it."""

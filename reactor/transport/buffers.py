@@ -19,13 +19,14 @@ class WriteBuffer:
     Chunks are `bytes`, kept by reference. `crossed_high` and `crossed_low` tell each crossing once, in turns.
     """
 
-    __slots__ = ("_chunks", "_small", "_start", "high", "low", "paused", "size")
+    __slots__ = ("_chunks", "_small", "_start", "held", "high", "low", "paused", "size")
 
     def __init__(self, high: int, low: int) -> None:
         self._chunks: deque[bytes] = deque()
         self._start = 0  # bytes of the first chunk that are sent already
         self._small: list[bytes] = []  # behind the chunks: what will be joined to one
         self.size = 0
+        self.held = 0  # bytes that wait for a TLS handshake, and will come here then
         self.high = high
         self.low = low
         self.paused = False
@@ -76,18 +77,18 @@ class WriteBuffer:
     def clear(self) -> None:
         self._chunks.clear()
         self._small = []
-        self._start = self.size = 0
+        self._start = self.size = self.held = 0
 
     def crossed_high(self) -> bool:
         """Tell once that more than `high` bytes wait."""
-        if self.paused or self.size <= self.high:
+        if self.paused or self.size + self.held <= self.high:
             return False
         self.paused = True
         return True
 
     def crossed_low(self) -> bool:
         """Tell once, after `crossed_high`, that at most `low` bytes wait."""
-        if not self.paused or self.size > self.low:
+        if not self.paused or self.size + self.held > self.low:
             return False
         self.paused = False
         return True

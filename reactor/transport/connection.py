@@ -23,8 +23,9 @@ from .inbox import Inbox
 from .limits import Limits
 from .outbox import Outbox
 from .reports import report
+from .session import Session
 from .state import MOVES, State
-from .tls import TLSFilter
+from .tls import TLSFilter, behind_the_switch
 
 
 class Connection:
@@ -62,16 +63,17 @@ class Connection:
         self._memory = memory
         self._inbox = Inbox(loop, sock, self._watch, limits, self._deadlines, memory, delivery, self)
         self._watch.on_read, self._watch.on_write = self._inbox.read_ready, self._outbox.send_ready
-        self._tls = self._inbox.tls = tls
+        self._filter = tls
+        self._tls: Session | None = None
         self.made = self.reset = False
         self.writes_dropped = 0
 
     def start(self) -> None:
         """Shake hands if there is TLS, then call `connection_made` and begin to read."""
-        if self._tls is None:
+        if self._filter is None:
             self._open()
         else:
-            self._shake_hands(b"")
+            self._begin_tls(self._filter, b"")
 
     def _open(self) -> None:
         self._move(State.OPEN)
@@ -138,14 +140,13 @@ class Connection:
             self._outbox.put(chunks, size)
         else:
             self._tls.send(chunks)
-            self._put_tls()
 
     def sending_failed(self, exc: Exception, reset: bool) -> None:
         self._lose(exc, reset)
 
     def all_sent(self) -> None:
         if self._state is State.CLOSING:
-            self._lose(None)
+            self._end_closing()
         elif self._ending and not self._ended:
             self._ended = True
             sockets.end_writing(self._sock)
@@ -187,7 +188,7 @@ class Connection:
 
     def get_write_buffer_size(self) -> int:
         """Return the bytes that wait to be sent, encrypted already where there is TLS."""
-        return self._outbox.size + (self._tls.held if self._tls is not None else 0)
+        return self._outbox.size
 
     # --- TLS
 
@@ -209,57 +210,34 @@ class Connection:
         """
         if self._tls is not None or self._state is not State.OPEN:
             raise RuntimeError("start_tls() needs an open connection without TLS")
+        tls = TLSFilter(context, server_side, server_hostname)
         self._outbox.hand_over()
         self._inbox.hand_over(self._adopt(self._protocol))
         self._watch.on_read = self._inbox.read_ready
         unread = self._inbox.take_unread()
         if initial is None and unread:
-            return self._lose(ssl.SSLError(f"{len(unread)} plain bytes came behind the switch to TLS"))
-        self._tls = self._inbox.tls = TLSFilter(context, server_side, server_hostname)
+            return self._lose(behind_the_switch(len(unread)))
         self._on_secured = on_done or (lambda: None)
-        return self._shake_hands(snapshot(initial or b"") + unread)
+        return self._begin_tls(tls, snapshot(initial or b"") + unread)
 
-    def _shake_hands(self, first: bytes) -> None:
-        assert self._tls is not None
-        self._deadlines.start("handshake_timeout", self._limits.handshake_timeout)
-        try:
-            self._tls.start()
-        except ssl.SSLError as exc:
-            return self._lose(exc)
-        self._put_tls()
+    def _begin_tls(self, tls: TLSFilter, first: bytes) -> None:
+        """Shake hands; `first` is what has come of the peer's part already."""
+        timeout = self._limits.handshake_timeout
+        session = self._tls = self._inbox.tls = Session(tls, self._outbox, self._deadlines, timeout, self)
+        session.begin()
         self._inbox.set_interest()
         if first:
-            self._inbox.take_plain(self.tls_received(memoryview(first)))
-        return None
+            self._inbox.take_plain(session.received(first))
 
-    def tls_received(self, data: memoryview) -> bytes:
-        tls = self._tls
-        assert tls is not None
-        was_secured = tls.secured
-        try:
-            plain = tls.receive(data)
-        except ssl.SSLError as exc:
-            self._put_tls()  # the alert
-            self._lose(exc)
-            return b""
-        self._put_tls()
-        if tls.secured and not was_secured:
-            self._secured(tls)
-        return plain
-
-    def _secured(self, tls: TLSFilter) -> None:
-        self._deadlines.stop("handshake_timeout")
-        self._extra.update(tls.extra_info())
+    def secured(self, facts: dict[str, Any]) -> None:
+        self._extra.update(facts)
         if self._state is State.NEW:
             self._open()
+        elif self._state is State.CLOSING:
+            self._end_closing()
         else:
             self.call(self._on_secured)
-
-    def _put_tls(self) -> None:
-        assert self._tls is not None
-        data = self._tls.take_outgoing()
-        if data:
-            self._outbox.put((data,), len(data))
+            self._inbox.set_interest()
 
     # --- protocol and facts
 
@@ -318,22 +296,25 @@ class Connection:
             return None
         self._move(State.CLOSING)
         self._inbox.set_interest()
+        self._deadlines.start("close_timeout", self._limits.close_timeout if timeout is None else timeout)
+        return self._end_closing()
+
+    def _end_closing(self) -> None:
+        """Say goodbye and end, if nothing waits any more: not for the peer, and not for a handshake."""
         if self._tls is not None:
-            self._tls.end()
-            if self._inbox.ended and not self._outbox.size:
-                self._outbox.send_last(
-                    self._tls.take_outgoing()
-                )  # a peer that has ended may be gone: that is its right
-            else:
-                self._put_tls()
-        if not self._outbox.size:
-            return self._lose(None)
-        return self._deadlines.start("close_timeout", self._limits.close_timeout if timeout is None else timeout)
+            self._tls.end(last=self._inbox.ended and not self._outbox.size)
+        if self._state is State.CLOSING and not self._outbox.size:
+            self._lose(None)
 
     def close_when_quiet(self) -> None:
-        """Close as soon as no message is half received, undelivered or unsent."""
-        self._draining = True
-        self._outbox.set_sending()
+        """Close as soon as no message is half received, undelivered or unsent; never from inside this call."""
+        if not self._draining:
+            self._draining = True
+            self._outbox.hand_over()
+            self._inbox.pump, self._watch.on_read = None, self._inbox.read_ready
+        self._loop.call_soon(self._close_if_quiet)
+
+    def _close_if_quiet(self) -> None:
         if self._inbox.is_quiet() and not self._outbox.size:
             self.close()
 
@@ -344,6 +325,11 @@ class Connection:
 
     def is_closing(self) -> bool:
         return self._state in (State.CLOSING, State.LOST)
+
+    def may_lose_bytes(self) -> bool:
+        """Tell whether a reset, should the peer still send, could cost it what it was sent last."""
+        sent = self._outbox.bytes_sent > 0 or sockets.is_unsettled(self._sock)
+        return sent and not (self.reset or self._inbox.ended)
 
     def is_open(self) -> bool:
         return self._state is State.OPEN

@@ -19,7 +19,7 @@ from ..loop.watch import nothing_to_do
 from . import sockets
 from .address import TCPAddress, UnixAddress
 from .limits import Backoff
-from .resolver import Endpoint, resolve
+from .resolver import Endpoint, check_port, resolve
 
 _HEAD_START = 0.25  # seconds; RFC 8305, section 5: the recommended Connection Attempt Delay
 
@@ -62,6 +62,8 @@ class Connector:
         timeout: float | None,
         retry: Backoff | None = None,
     ) -> None:
+        if isinstance(address, TCPAddress):
+            check_port(address.port)
         self._loop = loop
         self._address = address
         self._on_socket = on_socket
@@ -71,6 +73,7 @@ class Connector:
         self._failures = 0
         self._round = 0  # answers that a name gives too late belong to an earlier one
         self._timers: list[Timer] = []
+        self._head_start: Timer | None = None
         self._endpoints: list[Endpoint] = []
         self._attempts: list[Attempt] = []
         self._cancel_further: Callable[[], object] | None = None
@@ -106,6 +109,8 @@ class Connector:
 
     def _try_next(self) -> None:
         """Begin the next attempt; fail when none is left and none is under way."""
+        if self._head_start is not None:
+            self._head_start.cancel()
         while self._endpoints:
             try:
                 self._attempts.append(Attempt(self._loop, self._endpoints.pop(0), self._attempt_done))
@@ -113,7 +118,7 @@ class Connector:
                 self._error = self._error or exc
                 continue
             if self._endpoints:
-                self._timers.append(self._loop.call_later(_HEAD_START, self._try_next))
+                self._head_start = self._loop.call_later(_HEAD_START, self._try_next)
             return
         if not self._attempts:
             self._fail(self._error or OSError(f"no address for {self._address}"))
@@ -146,8 +151,9 @@ class Connector:
         """Let go of everything that is under way."""
         self._round += 1
         self._endpoints = []
-        for timer in self._timers:
-            timer.cancel()
+        for timer in (*self._timers, self._head_start):
+            if timer is not None:
+                timer.cancel()
         self._timers.clear()
         for attempt in self._attempts:
             attempt.close()

@@ -86,27 +86,25 @@ class BufferDelivery(Delivery):
     def __init__(self, protocol: Any, transport: Transport) -> None:
         self._protocol = protocol
         self._transport = transport
-        self._rest = b""
+        self._rest = memoryview(b"")
 
     def put(self, data: memoryview) -> None:
-        while data:
-            self._rest = b""
-            buffer = memoryview(self._protocol.get_buffer(len(data))).cast("B")
-            count = min(len(buffer), len(data))
-            if count == 0:
+        self._rest = data  # moved on before each call, so that whoever takes the rest inside it gets the right one
+        while self._rest and self._transport.is_reading():
+            buffer = memoryview(self._protocol.get_buffer(len(self._rest))).cast("B")
+            count = min(len(buffer), len(self._rest))
+            if self._rest and not count:
                 raise RuntimeError("get_buffer() returned an empty buffer")
-            buffer[:count] = data[:count]
-            data = data[count:]
+            buffer[:count] = self._rest[:count]
+            self._rest = self._rest[count:]
             self._protocol.buffer_updated(count)
-            if data and not self._transport.is_reading():
-                self._rest = bytes(data)
-                return
+        self._rest = memoryview(bytes(self._rest))
 
     def resume(self) -> None:
-        self.put(memoryview(self._rest))
+        self.put(self._rest)
 
     def take_rest(self) -> bytes:
-        rest, self._rest = self._rest, b""
+        rest, self._rest = bytes(self._rest), memoryview(b"")
         return rest
 
     @property
@@ -186,7 +184,7 @@ class FrameDelivery(Delivery):
 
     @property
     def left(self) -> int:
-        held = len(self._protocol._held or ())
+        held = len(self._protocol.framing.encode_many(self._protocol._held)) if self._protocol._held else 0
         return held if self._decoder.error is not None else held + self._decoder.undecoded
 
     @property

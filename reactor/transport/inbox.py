@@ -15,7 +15,8 @@ from ._pump import Pump
 from .deadlines import Deadlines
 from .delivery import Delivery
 from .limits import Limits
-from .tls import TLSFilter
+from .session import Session
+from .tls import behind_the_switch
 
 
 class Owner(Interface):
@@ -26,7 +27,6 @@ class Owner(Interface):
     def callback_raised(self, exc: BaseException) -> None: ...
     def receiving_failed(self, exc: Exception) -> None: ...
     def peer_ended(self) -> None: ...
-    def tls_received(self, data: memoryview) -> bytes: ...
 
 
 class Inbox:
@@ -54,7 +54,7 @@ class Inbox:
         self._rest = b""  # bytes that no protocol has been given: an earlier one's, or what came while paused
         self._resume_due = False
         self._end_due = False  # the stream has ended, behind bytes that are not delivered yet
-        self.tls: TLSFilter | None = None
+        self.tls: Session | None = None
         self.paused = False  # by the protocol
         self.ended = False  # by the peer
         self.pump: Pump | None = None
@@ -73,13 +73,15 @@ class Inbox:
             self.after_delivery()  # never delivers: it sees to it that a later callback does
 
     def is_reading(self) -> bool:
-        return self._owner.is_open() and not self.paused
+        return self._owner.is_open() and not (self.paused or self._shaking_hands())
+
+    def _shaking_hands(self) -> bool:
+        return self.tls is not None and self.tls.shaking_hands
 
     def set_interest(self) -> None:
         """Watch the socket while there is somebody to deliver to; a TLS handshake always goes on."""
         self.set_reading()
-        shaking_hands = self.tls is not None and not self.tls.secured
-        reading = shaking_hands or (self.is_reading() and not self._has_left())
+        reading = self._shaking_hands() or (self.is_reading() and not self._has_left())
         if reading and not self.ended:
             self._watch.add(EVENT_READ)
         else:
@@ -116,7 +118,7 @@ class Inbox:
         if own is not None:
             return self._deliver(delivery.filled, count)
         if self.tls is not None:
-            return self.take_plain(self._owner.tls_received(buffer[:count]))
+            return self.take_plain(self.tls.received(buffer[:count]))
         return self._deliver(delivery.put, buffer[:count])
 
     # --- what the pump hands over
@@ -145,11 +147,14 @@ class Inbox:
 
     def take_plain(self, data: bytes) -> None:
         """Deliver what came out of TLS: what was read can't be left in the socket any more."""
-        assert self.tls is not None
+        tls = self.tls
+        assert tls is not None
         if data:
             self._rest += data
             self._deliver_rest()
-        if self.tls.peer_ended and not self.ended:
+        if tls.error is not None:
+            self._owner.receiving_failed(tls.error)
+        elif tls.peer_ended and not self.ended:
             self._stream_ended()
 
     def _deliver(self, callback: Callable[..., object], *args: Any) -> None:
@@ -164,6 +169,8 @@ class Inbox:
             return
         if self.delivery.error is not None:
             return self._owner.receiving_failed(self.delivery.error)
+        if self._shaking_hands() and self.delivery.left:
+            return self._owner.receiving_failed(behind_the_switch(self.delivery.left))
         if not (self._has_left() or self._end_due):
             self._bound_frame()
         elif not (self.paused or self._resume_due):
@@ -234,4 +241,5 @@ class Inbox:
     def take_unread(self) -> bytes:
         """Give up what is not delivered: it wasn't for the protocol."""
         rest, self._rest = self._rest, b""
+        self._deadlines.stop("frame_timeout")
         return rest

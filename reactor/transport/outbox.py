@@ -63,7 +63,7 @@ class Outbox:
     @property
     def size(self) -> int:
         """Bytes that wait."""
-        return self.buffer.size + (0 if self.pump is None else self.pump.waiting)
+        return self.buffer.size + self.buffer.held + (0 if self.pump is None else self.pump.waiting)
 
     @property
     def bytes_sent(self) -> int:
@@ -129,14 +129,14 @@ class Outbox:
         """Hold the hard cap: more than `max_write_buffer` bytes never wait. Raises WriteBufferFull if so agreed."""
         self.absorb()
         buffer, cap = self.buffer, self._limits.max_write_buffer
-        if cap is None or buffer.size + size <= cap:
+        if cap is None or buffer.size + buffer.held + size <= cap:
             return True
         if buffer.size and not self._watch.mask & EVENT_WRITE:
             self._send()
-        if self._closed or buffer.size + size <= cap:
+        if self._closed or buffer.size + buffer.held + size <= cap:
             return not self._closed
         full = WriteBufferFull(
-            f"write of {size} bytes while {buffer.size} wait for the peer, max_write_buffer is {cap}"
+            f"write of {size} bytes while {buffer.size + buffer.held} wait for the peer, max_write_buffer is {cap}"
         )
         if self._limits.overflow == "raise":
             raise full

@@ -24,6 +24,7 @@ class Endpoint(NamedTuple):
 
 def resolve_now(host: str | None, port: int, passive: bool = False) -> list[Endpoint]:
     """Return the endpoints of a host, blocking if it is a name. Raises OSError naming the host."""
+    check_port(port)
     flags = socket.AI_PASSIVE if passive else 0
     if host and numeric_family(host) is not None:
         flags |= socket.AI_NUMERICHOST
@@ -34,6 +35,12 @@ def resolve_now(host: str | None, port: int, passive: bool = False) -> list[Endp
     except OSError as exc:
         raise named(exc, f"can't resolve {host!r}") from None
     return list(dict.fromkeys(Endpoint(family, sockaddr) for family, _, _, _, sockaddr in found))
+
+
+def check_port(port: int) -> None:
+    """Refuse a port that can't be: getaddrinfo() of glibc takes 70000 for 4464."""
+    if not 0 <= port < 1 << 16:
+        raise ValueError(f"port is {port!r}, it must be 0 to 65535")
 
 
 def listen_on_all(host: str | None, port: int, backlog: int, reuse_port: bool) -> list[socket.socket]:

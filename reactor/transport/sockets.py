@@ -61,11 +61,15 @@ def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> soc
 
 def adopt_listening(sock: socket.socket | int, backlog: int) -> socket.socket:
     """Return a bound socket that somebody else made, listening; an int is a descriptor that is ours from now on."""
-    if isinstance(sock, int):
-        sock = socket.socket(fileno=sock)
-    sock.listen(backlog)
-    sock.setblocking(False)
-    return sock
+    adopted = socket.socket(fileno=sock) if isinstance(sock, int) else sock
+    try:
+        adopted.listen(backlog)
+    except OSError:
+        if adopted is not sock:
+            adopted.detach()  # it stays the caller's
+        raise
+    adopted.setblocking(False)
+    return adopted
 
 
 def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
@@ -124,7 +128,11 @@ def start_connect(family: int, sockaddr: Any) -> socket.socket:
     except OSError as exc:
         raise named(exc, f"can't connect to {format_address(sockaddr)}") from None
     prepare(sock)
-    code = sock.connect_ex(sockaddr)
+    try:
+        code = sock.connect_ex(sockaddr)
+    except OSError as exc:  # an address that no kernel was asked about: a path that is too long
+        sock.close()
+        raise named(exc, f"can't connect to {format_address(sockaddr)}") from None
     if code not in _IN_PROGRESS:
         sock.close()
         raise named(OSError(code, os.strerror(code)), f"can't connect to {format_address(sockaddr)}")

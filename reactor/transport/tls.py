@@ -21,11 +21,14 @@ class TLSFilter:
     """One TLS session, as client or server. `secured` is False until the handshake is complete."""
 
     def __init__(self, context: ssl.SSLContext, server_side: bool, server_hostname: str | None) -> None:
+        if not server_side and context.check_hostname and not server_hostname:
+            raise ValueError("the context checks names: server_hostname is needed")  # or it would let any pass
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self.object = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname)
         self._held: list[bytes] = []  # plain bytes sent before the handshake was complete
         self.secured = False
+        self.error: ssl.SSLError | None = None  # what broke the session, behind all that was received before it
         self.peer_ended = False  # close_notify has come: the end is the peer's own, nothing was cut off
 
     def start(self) -> None:
@@ -33,20 +36,20 @@ class TLSFilter:
         self._shake_hands()
 
     def receive(self, data: bytes | memoryview) -> bytes:
-        """Take what the peer sent; return the plain bytes in it. Raises ssl.SSLError, with an alert to take out."""
+        """Take what the peer sent; return the plain bytes in it. A bad record sets `error`, with an alert to send."""
         self._incoming.write(data)
-        if not self.secured and not self._shake_hands():
-            return b""
-        plain = []
+        plain: list[bytes] = []
         try:
-            while chunk := self.object.read(_READ_SIZE):
-                plain.append(chunk)
+            if self.secured or self._shake_hands():
+                while chunk := self.object.read(_READ_SIZE):
+                    plain.append(chunk)
+                self.peer_ended = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
             self.peer_ended = True
-        else:
-            self.peer_ended = True
+        except ssl.SSLError as exc:
+            self.error = exc
         return plain[0] if len(plain) == 1 else b"".join(plain)
 
     def send(self, chunks: Iterable[bytes]) -> None:
@@ -59,9 +62,8 @@ class TLSFilter:
                 self.object.write(chunk)  # a memory BIO takes all of it
 
     def size_on_wire(self, size: int) -> int:
-        """Return the most bytes that `size` plain ones, and those that are held, will be."""
-        plain = self.held + size
-        return plain + _RECORD_OVERHEAD * (plain // _RECORD_SIZE + 1)
+        """Return the most bytes that `size` plain ones will be."""
+        return size + _RECORD_OVERHEAD * (size // _RECORD_SIZE + 1)
 
     def take_outgoing(self) -> bytes:
         """Return what the peer is to get."""
@@ -101,3 +103,8 @@ class TLSFilter:
         held, self._held = self._held, []
         self.send(held)
         return True
+
+
+def behind_the_switch(count: int) -> ssl.SSLError:
+    """Return what plain bytes behind a start_tls() mean: nobody can tell who sent them."""
+    return ssl.SSLError(f"{count} plain bytes came behind the switch to TLS: they may be injected")

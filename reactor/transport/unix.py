@@ -14,15 +14,15 @@ class UnixPath:
     """The file of a listening Unix socket, as this process made it."""
 
     def __init__(self, path: str) -> None:
-        status = os.stat(path)
-        self._path = path
+        status = os.lstat(path)
+        self._path = os.path.abspath(path)  # the process may go to another directory
         self._identity = status.st_dev, status.st_ino
         self._pid = os.getpid()
 
     def remove(self) -> None:
         """Unlink it, if it is still the one that was made, and by this very process: a fork keeps its hands off."""
         try:
-            status = os.stat(self._path)
+            status = os.lstat(self._path)
             if (status.st_dev, status.st_ino) == self._identity and os.getpid() == self._pid:
                 os.unlink(self._path)
         except OSError:
@@ -49,13 +49,16 @@ def listen_on_path(path: str, backlog: int, mode: int) -> tuple[socket.socket, U
     except OSError as exc:
         sock.close()
         raise named(exc, f"can't listen on unix:{path}") from None
+    except BaseException:
+        sock.close()
+        raise
     return sock, file
 
 
 def _clear_stale(path: str) -> None:
     """Unlink a socket that nobody listens on; refuse anything else that is there."""
     try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise OSError(errno.EADDRINUSE, "there is a file that isn't a socket")
     except FileNotFoundError:
         return

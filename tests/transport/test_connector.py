@@ -1,5 +1,6 @@
 """Connector: one connection, or one reason why there is none."""
 
+import contextlib
 import errno
 import socket
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from helpers import run_until
 
-from reactor import ConnectionTimeout, EventLoop, Reactor
+from reactor import Backoff, ConnectionTimeout, EventLoop, Reactor
 from reactor.testing import ManualClock
 from reactor.transport import Connector, connector, sockets
 from reactor.transport.address import TCPAddress
@@ -158,3 +159,401 @@ def test_a_socket_that_cannot_be_made_is_a_failure(net: Reactor, monkeypatch: py
     start(net, outcome, "127.0.0.1", 80)
     run_until(net, lambda: outcome)
     assert "Too many open files" in str(outcome.failures[0])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_port_that_cannot_be_is_never_taken_for_another(net: Reactor, host: str) -> None:
+    """getaddrinfo() of glibc takes 70000 for 4464."""
+    outcome = Outcome()
+    try:
+        start(net, outcome, host, 70_000)
+    except (OSError, OverflowError, ValueError) as exc:
+        outcome.failures.append(exc)
+    run_until(net, lambda: outcome)
+    assert "4464" not in str(outcome.failures[0])
+    assert net.stats()["timers"] == 0
+
+
+def test_an_address_that_cannot_be_raises_and_leaves_nothing(net: Reactor) -> None:
+    outcome = Outcome()
+    try:
+        start(net, outcome, "fe80::1%no-such-interface", 80)
+    except OSError as exc:
+        outcome.failures.append(exc)
+    run_until(net, lambda: outcome)
+    assert "fe80::1%no-such-interface" in str(outcome.failures[0])
+    assert net.stats()["timers"] == 0, "no timer that would tell of a second failure"
+
+
+@pytest.mark.parametrize("name", ["nul\0inside", "x" * 64 + ".example", "..", ""])
+def test_a_name_that_cannot_be_is_one_failure(net: Reactor, name: str) -> None:
+    outcome = Outcome()
+    try:
+        start(net, outcome, name, 1)
+    except (OSError, ValueError) as exc:
+        outcome.failures.append(exc)
+    run_until(net, lambda: outcome)
+    assert len(outcome.failures) == 1
+
+
+# --- races, on a clock that is told the time
+
+
+class Course:
+    """Every connect hangs until the test lets it stand or fail."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self._began = clock.now
+        self._others: dict[Any, socket.socket] = {}
+        self._all: list[socket.socket] = []
+        self._results: dict[Any, OSError | None] = {}
+        self.started: list[tuple[Any, float]] = []
+        self.socks: dict[Any, socket.socket] = {}
+
+    def start_connect(self, family: int, sockaddr: Any) -> socket.socket:
+        one, other = socket.socketpair()
+        one.setblocking(False)
+        other.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                one.send(bytes(1 << 16))
+        self._all += [one, other]
+        self._others[sockaddr], self.socks[sockaddr] = other, one
+        self.started.append((sockaddr, self._clock.now - self._began))
+        return one
+
+    def connect_result(self, sock: socket.socket, sockaddr: Any) -> OSError | None:
+        return self._results[sockaddr]
+
+    def settle(self, sockaddr: Any, error: OSError | None = None) -> None:
+        """Let a connect stand, or fail."""
+        self._results[sockaddr] = error
+        with contextlib.suppress(BlockingIOError):
+            while self._others[sockaddr].recv(1 << 20):
+                pass
+
+    def close(self) -> None:
+        for sock in self._all:
+            sock.close()
+
+
+@pytest.fixture
+def told(clock: ManualClock) -> Iterator[Reactor]:
+    with Reactor(clock=clock) as net:
+        yield net
+
+
+@pytest.fixture
+def course(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Course]:
+    made = Course(clock)
+    monkeypatch.setattr(sockets, "start_connect", made.start_connect)
+    monkeypatch.setattr(sockets, "connect_result", made.connect_result)
+    yield made
+    made.close()
+
+
+def pass_time(net: Reactor, clock: ManualClock, seconds: float) -> None:
+    """Let time pass in small steps, with turns in between."""
+    for _ in range(round(seconds * 16)):
+        clock.advance(1 / 16)  # exact in binary
+        net.run_once(0)
+        net.run_once(0)
+
+
+def ends(*names: str) -> list[Endpoint]:
+    """Return endpoints: "a4" is of IPv4, "a6" of IPv6."""
+    families = {"4": socket.AF_INET, "6": socket.AF_INET6}
+    return [Endpoint(families[name[-1]], name) for name in names]
+
+
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+
+def race(told: Reactor, monkeypatch: pytest.MonkeyPatch, *names: str, timeout: float | None = 10) -> Outcome:
+    answer(monkeypatch, *ends(*names))
+    outcome = Outcome()
+    start(told, outcome, "name", 80, timeout)
+    told.run_once(0)
+    told.run_once(0)
+    return outcome
+
+
+def test_the_next_address_begins_when_the_first_one_hangs(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = race(told, monkeypatch, "a4", "b4", "c4")
+    pass_time(told, clock, 0.1875)
+    assert course.started == [("a4", 0)]
+    pass_time(told, clock, 1)
+    assert course.started == [("a4", 0), ("b4", 0.25), ("c4", 0.5)]
+    course.settle("b4")
+    told.run_once(0)
+    assert outcome.socks == [course.socks["b4"]]
+    assert [course.socks[name].fileno() for name in ("a4", "c4")] == [-1, -1], "the winner closes all others"
+    assert (told.stats()["timers"], told.stats()["watched"]) == (0, 0)
+    outcome.socks[0].close()
+
+
+def test_the_first_may_still_win(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = race(told, monkeypatch, "a4", "b4", "c4")
+    pass_time(told, clock, 0.3125)
+    course.settle("a4")
+    told.run_once(0)
+    assert outcome.socks == [course.socks["a4"]]
+    pass_time(told, clock, 1)
+    assert len(course.started) == 2, "the third never began"
+    outcome.socks[0].close()
+
+
+def test_two_that_stand_in_one_turn_are_one_connection(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = race(told, monkeypatch, "a4", "b4")
+    pass_time(told, clock, 0.3125)
+    course.settle("a4")
+    course.settle("b4")
+    told.run_once(0)
+    assert len(outcome.socks) == 1
+    assert sorted(sock.fileno() == -1 for sock in course.socks.values()) == [False, True]
+    outcome.socks[0].close()
+
+
+def test_a_failure_begins_the_next_at_once(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = race(told, monkeypatch, "a4", "b4")
+    pass_time(told, clock, 0.125)
+    course.settle("a4", REFUSED)
+    told.run_once(0)
+    assert course.started == [("a4", 0), ("b4", 0.125)]
+    course.settle("b4")
+    told.run_once(0)
+    assert outcome.socks == [course.socks["b4"]]
+    outcome.socks[0].close()
+
+
+def test_one_that_began_after_a_failure_has_its_full_head_start(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    race(told, monkeypatch, "a4", "b4", "c4")
+    pass_time(told, clock, 0.125)
+    course.settle("a4", REFUSED)
+    pass_time(told, clock, 1)
+    assert [name for name, _ in course.started] == ["a4", "b4", "c4"]
+    begun = dict(course.started)
+    assert begun["c4"] - begun["b4"] >= 0.25
+
+
+def test_all_that_fail_are_one_failure_the_first_one(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = race(told, monkeypatch, "a4", "b4", "c4")
+    pass_time(told, clock, 1)
+    for name in ("b4", "c4", "a4"):
+        assert not outcome
+        course.settle(name, OSError(errno.ECONNREFUSED, f"refused by {name}"))
+        told.run_once(0)
+    assert [str(each) for each in outcome.failures] == ["[Errno 111] refused by b4"]
+    assert (told.stats()["timers"], told.stats()["watched"]) == (0, 0)
+
+
+def test_families_take_turns(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    race(told, monkeypatch, "a6", "b6", "c6", "d4", "e4", timeout=None)
+    pass_time(told, clock, 2)
+    assert [name for name, _ in course.started] == ["a6", "d4", "b6", "e4", "c6"]
+
+
+def test_the_timeout_ends_all_of_a_race(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = race(told, monkeypatch, "a4", "b4", "c4", timeout=0.375)
+    pass_time(told, clock, 2)
+    assert [type(each) for each in outcome.failures] == [ConnectionTimeout]
+    assert [name for name, _ in course.started] == ["a4", "b4"]
+    assert {sock.fileno() for sock in course.socks.values()} == {-1}
+    assert told.stats()["timers"] == 0
+
+
+def test_cancelling_inside_a_race_closes_all(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, *ends("a4", "b4", "c4"))
+    outcome = Outcome()
+    attempt = start(told, outcome, "name", 80)
+    told.run_once(0)
+    pass_time(told, clock, 0.3125)
+    attempt.cancel()
+    pass_time(told, clock, 20)
+    assert not outcome
+    assert len(course.started) == 2
+    assert (told.stats()["timers"], told.stats()["watched"]) == (0, 0)
+
+
+# --- trying again
+
+STEADY = Backoff(initial=1, factor=2, longest=3, jitter=0, attempts=4)
+
+
+class Refuses:
+    """Every connect is refused at once; when is written down."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock, self._began = clock, clock.now
+        self.times: list[float] = []
+
+    def start_connect(self, family: int, sockaddr: Any) -> socket.socket:
+        self.times.append(self._clock.now - self._began)
+        raise OSError(errno.ECONNREFUSED, f"refusal {len(self.times)}")
+
+
+@pytest.fixture
+def refuses(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Refuses:
+    made = Refuses(clock)
+    monkeypatch.setattr(sockets, "start_connect", made.start_connect)
+    return made
+
+
+def retry(told: Reactor, outcome: Outcome, backoff: Backoff, timeout: float | None = 10) -> Connector:
+    address = TCPAddress("127.0.0.1", 80)
+    attempt = Connector(told, address, outcome.connected, outcome.failures.append, timeout, backoff)
+    told.run_once(0)
+    return attempt
+
+
+def test_it_tries_again_after_longer_and_longer_waits_then_fails_once(
+    told: Reactor, clock: ManualClock, refuses: Refuses
+) -> None:
+    outcome = Outcome()
+    retry(told, outcome, STEADY)
+    pass_time(told, clock, 5.75)
+    assert (outcome.failures, len(refuses.times)) == ([], 3)
+    pass_time(told, clock, 20)
+    assert refuses.times == [0, 1, 3, 6]
+    assert [str(each) for each in outcome.failures] == ["[Errno 111] refusal 4"]
+    assert told.stats()["timers"] == 0
+
+
+def test_without_retry_it_tries_once(told: Reactor, clock: ManualClock, refuses: Refuses) -> None:
+    outcome = Outcome()
+    start(told, outcome, "127.0.0.1", 80)
+    pass_time(told, clock, 20)
+    assert (len(refuses.times), len(outcome.failures)) == (1, 1)
+
+
+def test_it_may_try_for_ever(told: Reactor, clock: ManualClock, refuses: Refuses) -> None:
+    outcome = Outcome()
+    attempt = retry(told, outcome, Backoff(initial=1, factor=1, longest=1, jitter=0))
+    pass_time(told, clock, 100)
+    assert len(refuses.times) == 101
+    assert not outcome
+    attempt.cancel()
+    assert told.stats()["timers"] == 0
+
+
+def test_cancelling_while_it_waits_ends_it(told: Reactor, clock: ManualClock, refuses: Refuses) -> None:
+    outcome = Outcome()
+    attempt = retry(told, outcome, STEADY)
+    pass_time(told, clock, 0.5)
+    assert len(refuses.times) == 1
+    attempt.cancel()
+    attempt.cancel()
+    assert told.stats()["timers"] == 0
+    pass_time(told, clock, 20)
+    assert (len(refuses.times), bool(outcome)) == (1, False)
+
+
+def test_each_try_has_the_whole_timeout(told: Reactor, clock: ManualClock, course: Course) -> None:
+    outcome = Outcome()
+    retry(told, outcome, Backoff(initial=1, factor=1, longest=1, jitter=0, attempts=2), timeout=2)
+    pass_time(told, clock, 10)
+    assert [at for _, at in course.started] == [0, 3]
+    assert [type(each) for each in outcome.failures] == [ConnectionTimeout]
+
+
+def test_one_that_stands_at_the_second_try_is_a_connection(
+    net: Reactor, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = sockets.start_connect, []
+
+    def start_connect(family: int, sockaddr: Any) -> socket.socket:
+        calls.append(sockaddr)
+        if len(calls) == 1:
+            raise OSError(errno.ECONNREFUSED, "not yet")
+        return real(family, sockaddr)
+
+    monkeypatch.setattr(sockets, "start_connect", start_connect)
+    outcome, address = Outcome(), TCPAddress(*listener.getsockname())
+    Connector(net, address, outcome.connected, outcome.failures.append, 10, Backoff(initial=0.01))
+    run_until(net, lambda: outcome)
+    assert (len(calls), outcome.failures) == (2, [])
+    outcome.socks[0].close()
+
+
+def test_the_reactors_on_failure_comes_once_after_all_tries(net: Reactor, listener: socket.socket) -> None:
+    port, failures = listener.getsockname()[1], []
+    listener.close()
+    quick = Backoff(initial=0.001, longest=0.001, attempts=3)
+    net.connect_tcp(lambda: None, "127.0.0.1", port, on_failure=failures.append, retry=quick)
+    run_until(net, lambda: failures)
+    net.run_once(0.01)
+    assert len(failures) == 1
+
+
+# --- answers that come too late
+
+
+class Names:
+    """Names are answered when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[Callable[[Any], object]] = []
+        monkeypatch.setattr(connector, "resolve", lambda loop, address, on_done: self.asked.append(on_done))
+
+    def answer(self, question: int, *names: str) -> None:
+        future: Any = connector.Future()
+        future.set_result(ends(*names))
+        self.asked[question](future)
+
+
+def test_a_name_that_is_answered_after_the_timeout_is_ignored(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, outcome = Names(monkeypatch), Outcome()
+    start(told, outcome, "name", 80)
+    pass_time(told, clock, 10.125)
+    assert [type(each) for each in outcome.failures] == [ConnectionTimeout]
+    names.answer(0, "a4")
+    pass_time(told, clock, 20)
+    assert (course.started, len(outcome.failures), outcome.socks) == ([], 1, [])
+
+
+def test_a_name_that_is_answered_after_cancel_is_ignored(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, outcome = Names(monkeypatch), Outcome()
+    start(told, outcome, "name", 80).cancel()
+    names.answer(0, "a4")
+    pass_time(told, clock, 20)
+    assert (course.started, bool(outcome)) == ([], False)
+
+
+def test_an_answer_to_an_earlier_try_is_not_taken_for_this_one(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, outcome = Names(monkeypatch), Outcome()
+    address = TCPAddress("name", 80)
+    Connector(told, address, outcome.connected, outcome.failures.append, 2, STEADY)
+    pass_time(told, clock, 3.125)
+    assert len(names.asked) == 2
+    names.answer(0, "late4")
+    names.answer(1, "a4")
+    assert [name for name, _ in course.started] == ["a4"]
+    course.settle("a4")
+    told.run_once(0)
+    assert outcome.socks == [course.socks["a4"]]
+    outcome.socks[0].close()

@@ -1,0 +1,193 @@
+"""Promises of messages: however the bytes are cut, and whatever is done inside a message, none is lost or repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import FrameTooLarge, FrameTruncated
+from ..framing import Framing
+from .conformance_stage import CHUNK, FramedWitness, Promises, Stage, Witness
+
+PROMISES = Promises()
+
+MESSAGES = [bytes([index]) * index for index in range(6)]
+BYTES = Framing().encode_many(MESSAGES)
+
+
+def _send(stage: Stage, act: Callable[[Any], object], index: int) -> tuple[Witness, FramedWitness]:
+    """Send all messages to one who acts inside the message with an index, and wait until it has."""
+    one, other = Witness(), FramedWitness((index, act))
+    stage.connect(one, other)
+    one.write(BYTES)
+    stage.until(lambda: len(other.messages) > index, f"message {index}")
+    stage.settle()
+    return one, other
+
+
+def _at_each_index(stage: Stage, act: Callable[[Any], object], check: Callable[..., object]) -> None:
+    for index in range(len(MESSAGES)):
+        with stage.another(f"in message {index}") as again:
+            check(again, index, *_send(again, act, index))
+
+
+@PROMISES(81)
+def messages_arrive_whole(stage: Stage) -> None:
+    """Messages arrive whole and in order, however their bytes are cut, from none to many reads long."""
+    one, other = FramedWitness(), FramedWitness()
+    stage.connect(one, other)
+    large = CHUNK * 3
+    for byte in BYTES:
+        one.do("write", bytes([byte]))
+        stage.loop.run_once(0)
+    one.send_many([*MESSAGES, large, b"", large[1:]])
+    one.send(b"last")
+    wanted = [*MESSAGES, *MESSAGES, large, b"", large[1:], b"last"]
+    stage.until(lambda: len(other.messages) == len(wanted), "every message")
+    assert other.messages == wanted
+
+
+@PROMISES(82)
+def pausing_inside_a_message(stage: Stage) -> None:
+    """Who pauses inside a message is given no other until it resumes, and then all of them, once."""
+
+    def check(stage: Stage, index: int, _: Witness, other: FramedWitness) -> None:
+        assert other.messages == MESSAGES[: index + 1]
+        other.do("resume_reading")
+        stage.until(lambda: len(other.messages) >= len(MESSAGES), "the other messages")
+        assert other.messages == MESSAGES
+
+    _at_each_index(stage, lambda self: self.do("pause_reading"), check)
+
+
+@PROMISES(83)
+def ending_inside_a_message(stage: Stage) -> None:
+    """Who closes or aborts inside a message is given no other."""
+
+    def check(stage: Stage, index: int, _: Witness, other: FramedWitness) -> None:
+        stage.ended(other)
+        assert other.messages == MESSAGES[: index + 1]
+        assert other.lost is None
+
+    _at_each_index(stage, lambda self: self.do("close"), check)
+    _at_each_index(stage, lambda self: self.do("abort"), check)
+
+
+@PROMISES(84)
+def switching_inside_a_message(stage: Stage) -> None:
+    """Another protocol, set inside a message, gets every byte behind that message."""
+
+    def check(stage: Stage, index: int, one: Witness, other: FramedWitness) -> None:
+        heir = other.heir
+        assert heir is not None
+        assert other.messages == MESSAGES[: index + 1]
+        one.write(b"behind")
+        rest = Framing().encode_many(MESSAGES[index + 1 :]) + b"behind"
+        stage.until(lambda: len(heir.data) >= len(rest), "the bytes behind the message")
+        assert heir.data == rest
+
+    _at_each_index(stage, lambda self: self.hand_over(Witness()), check)
+
+
+@PROMISES(85)
+def an_exception_inside_a_message(stage: Stage) -> None:
+    """An exception inside a message ends the connection: the messages before it were delivered, none behind it is."""
+
+    def fail(self: Witness) -> None:
+        raise LookupError("inside a message")
+
+    def check(stage: Stage, index: int, _: Witness, other: FramedWitness) -> None:
+        stage.ended(other)
+        assert other.messages == MESSAGES[: index + 1]
+        assert stage.take_reports() == [other.lost]
+
+    _at_each_index(stage, fail, check)
+
+
+@PROMISES(86)
+def the_end_inside_a_frame(stage: Stage) -> None:
+    """The peer's end inside a frame is FrameTruncated, behind every whole message before it."""
+    for cut in range(1, 4 + 3):
+        with stage.another(f"{cut} bytes of the frame came") as again:
+            one, other = Witness(), FramedWitness()
+            again.connect(one, other)
+            one.write(BYTES + Framing().encode(b"cut")[:cut])
+            one.do("close")
+            again.ended(one, other)
+            assert other.messages == MESSAGES
+            assert isinstance(other.lost, FrameTruncated), f"the cause is {other.lost!r}"
+            assert "eof_received" not in other.calls
+
+
+@PROMISES(87)
+def a_bad_frame_ends_the_stream(stage: Stage) -> None:
+    """Messages before a bad frame are delivered and may be answered; the FramingError is the cause; none follows."""
+    one = Witness()
+    other = FramedWitness((len(MESSAGES) - 1, lambda self: self.send(b"answer")))
+    stage.connect(one, other)
+    stage.settle()
+    one.do("write", BYTES + b"\xff" * 4 + BYTES)
+    stage.ended(one, other)
+    assert other.messages == MESSAGES
+    assert isinstance(other.lost, FrameTooLarge)
+    assert one.data == Framing().encode(b"answer")
+
+
+@PROMISES(88)
+def a_paused_bad_frame_waits(stage: Stage) -> None:
+    """A bad frame behind a message that paused is met when reading resumes, not before."""
+    one, other = Witness(), FramedWitness((len(MESSAGES) - 1, lambda self: self.do("pause_reading")))
+    stage.connect(one, other)
+    one.do("write", BYTES + b"\xff" * 4)
+    stage.until(lambda: len(other.messages) == len(MESSAGES), "the messages before it")
+    stage.settle()
+    assert not other.ends
+    other.do("resume_reading")
+    stage.ended(one, other)
+    assert isinstance(other.lost, FrameTooLarge)
+
+
+_HARMLESS: dict[str, tuple[Any, ...]] = {
+    "write": (b"",),
+    "writelines": ([],),
+    "set_write_buffer_limits": (),
+    "get_write_buffer_size": (),
+    "pause_reading": (),
+    "resume_reading": (),
+    "get_extra_info": ("socket",),
+}
+
+
+@PROMISES(89)
+def every_way_of_writing_keeps_the_order(stage: Stage) -> None:
+    """send(), send_many(), write() and writelines() leave in the order of the calls, whatever is asked in between."""
+    for method, arguments in _HARMLESS.items():
+        with stage.another(f"{method}() in between") as again:
+            one, other = FramedWitness(), FramedWitness()
+            again.connect(one, other)
+            for number in range(4):
+                one.send(bytes([number, 0]))
+                one.do(method, *arguments)
+                one.send_many([bytes([number, 1]), bytes([number, 2])])
+                one.do(method, *arguments)
+                one.do("write", Framing().encode(bytes([number, 3])))
+                one.send(bytes([number, 4]))
+                one.do("writelines", [Framing().encode(bytes([number, 5]))])
+            wanted = [bytes([number, index]) for number in range(4) for index in range(6)]
+            again.until(lambda other=other, wanted=wanted: len(other.messages) == len(wanted), "messages")  # type: ignore[misc]
+            assert other.messages == wanted
+
+
+@PROMISES(80)
+def lowered_marks_count_for_messages(stage: Stage) -> None:
+    """Marks that are set count for the messages that are sent from then on."""
+    one, other = FramedWitness(), FramedWitness()
+    stage.connect(one, other)
+    one.send(b"first")
+    one.do("set_write_buffer_limits", 100)
+    other.do("pause_reading")
+    while "pause_writing" not in one.calls:
+        one.send(CHUNK[:1000])
+        assert "pause_writing" in one.calls or one.size <= 100, f"{one.size} bytes wait, and it is not paused"
+    other.do("resume_reading")
+    stage.came(one, "resume_writing")

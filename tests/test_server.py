@@ -1,0 +1,452 @@
+"""Server: whom it takes, whom it refuses, and how it ends."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from helpers import FrameRecorder, Recorder, run_until
+
+from reactor import Framing, Limits, Reactor
+from reactor.server import Drained, Server
+from reactor.testing import ManualClock
+
+LOCAL = "127.0.0.1"
+
+
+class Echo(FrameRecorder):
+    """Answers every message with itself, and is known to the test."""
+
+    made_here: list[Any]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made_here.append(self)
+
+    def message_received(self, message: bytes) -> None:
+        super().message_received(message)
+        self.send(message)
+
+
+@pytest.fixture
+def echo() -> type[Echo]:
+    """An Echo class of this test's own: `made_here` has its instances."""
+    return type("Echo", (Echo,), {"made_here": []})
+
+
+@pytest.fixture
+def told(clock: ManualClock) -> Iterator[Reactor]:
+    """A reactor over real sockets, on a clock that is told the time."""
+    with Reactor(clock=clock) as net:
+        yield net
+
+
+Dial = Callable[..., socket.socket]
+
+
+@pytest.fixture
+def dial() -> Iterator[Dial]:
+    """Return what connects a plain socket to a server and sends it some bytes."""
+    socks: list[socket.socket] = []
+
+    def dial(server: Server, data: bytes = b"") -> socket.socket:
+        socks.append(sock := socket.create_connection(server.addresses[0], timeout=20))
+        sock.sendall(data)
+        return sock
+
+    yield dial
+    for sock in socks:
+        sock.close()
+
+
+def turns(net: Reactor, count: int = 6) -> None:
+    for _ in range(count):
+        net.run_once(0)
+
+
+def connect(net: Reactor, server: Server, client: Any) -> Any:
+    net.connect_tcp(lambda: client, LOCAL, server.addresses[0][1])
+    return client
+
+
+def clients_of(net: Reactor, server: Server, count: int) -> list[FrameRecorder]:
+    clients = [connect(net, server, FrameRecorder()) for _ in range(count)]
+    run_until(net, lambda: all(each.made for each in clients) and server.connections == count)
+    return clients
+
+
+# --- draining
+
+
+def test_idle_connections_end_at_once_and_nobody_is_taken_any_more(net: Reactor, echo: type[Echo]) -> None:
+    server = net.listen_tcp(echo, LOCAL, 0)
+    clients, done, failures = clients_of(net, server, 3), [], []
+    server.drain(60, done.append)
+    assert done == [], "never from inside drain()"
+    net.connect_tcp(FrameRecorder, LOCAL, server.addresses[0][1], on_failure=failures.append)
+    run_until(net, lambda: done and failures and all(each.ended for each in clients))
+    assert done == [Drained(closed=3, aborted=0)]
+    assert [each.lost for each in clients + echo.made_here] == [None] * 6
+    assert isinstance(failures[0], ConnectionRefusedError)
+    assert (server.connections, net.stats()["timers"]) == (0, 0)
+
+
+def test_draining_a_server_without_connections_is_done_in_a_later_callback(net: Reactor, echo: type[Echo]) -> None:
+    server, done = net.listen_tcp(echo, LOCAL, 0), []
+    server.drain(60, done.append)
+    assert done == []
+    turns(net)
+    assert done == [Drained(0, 0)]
+    assert net.stats()["timers"] == 0
+
+
+def test_nobody_needs_to_be_told(net: Reactor, echo: type[Echo]) -> None:
+    server = net.listen_tcp(echo, LOCAL, 0)
+    clients = clients_of(net, server, 1)
+    server.drain(60)
+    run_until(net, lambda: clients[0].ended)
+    turns(net)
+
+
+@pytest.mark.parametrize("half", [1, 4, 6])
+def test_who_is_inside_a_message_ends_behind_it(
+    net: Reactor, twin: ModuleType, echo: type[Echo], dial: Dial, half: int
+) -> None:
+    server, done = net.listen_tcp(echo, LOCAL, 0), []
+    frame = Framing().encode(b"a message")
+    peer = dial(server, frame[:half])
+    run_until(net, lambda: echo.made_here and echo.made_here[0].decoder.buffered == half)
+    server.drain(60, done.append)
+    turns(net)
+    assert (done, server.connections) == ([], 1)
+    peer.sendall(frame[half:])
+    run_until(net, lambda: done)
+    assert done == [Drained(1, 0)]
+    assert peer.recv(100, socket.MSG_WAITALL) == frame, "it got its answer, and a clean end"
+    assert echo.made_here[0].lost is None
+
+
+def test_who_is_inside_the_next_message_when_one_is_complete_ends_behind_that(
+    net: Reactor, twin: ModuleType, echo: type[Echo], dial: Dial
+) -> None:
+    server, done = net.listen_tcp(echo, LOCAL, 0), []
+    frame = Framing().encode(b"a message")
+    peer = dial(server, frame[:5])
+    run_until(net, lambda: echo.made_here and echo.made_here[0].decoder.buffered)
+    server.drain(60, done.append)
+    peer.sendall(frame[5:] + frame[:5])
+    run_until(net, lambda: echo.made_here[0].messages)
+    turns(net)
+    assert done == []
+    peer.sendall(frame[5:])
+    run_until(net, lambda: done)
+    assert len(echo.made_here[0].messages) == 2
+
+
+def test_who_has_not_ended_in_time_is_aborted_and_counted(
+    told: Reactor, clock: ManualClock, echo: type[Echo], dial: Dial
+) -> None:
+    server, done = told.listen_tcp(echo, LOCAL, 0), []
+    peer = dial(server, b"\0\0\0")
+    clients_of_server = [connect(told, server, FrameRecorder()) for _ in range(2)]
+    run_until(told, lambda: server.connections == 3 and any(each.decoder.buffered for each in echo.made_here))
+    server.drain(5, done.append)
+    run_until(told, lambda: all(each.ended for each in clients_of_server))
+    clock.advance(4.9)
+    turns(told)
+    assert (done, server.connections) == ([], 1)
+    clock.advance(0.1)
+    turns(told)
+    assert done == [Drained(closed=2, aborted=1)]
+    with pytest.raises(ConnectionResetError):
+        peer.recv(1)
+    assert told.stats()["timers"] == 0
+
+
+def test_messages_that_a_paused_protocol_was_not_given_are_waited_for(net: Reactor, echo: type[Echo]) -> None:
+    class Pauses(echo):  # type: ignore[valid-type, misc]
+        def message_received(self, message: bytes) -> None:
+            super().message_received(message)
+            if len(self.messages) == 1:
+                self.transport.pause_reading()
+
+    server, done = net.listen_tcp(Pauses, LOCAL, 0), []
+    (client,) = clients_of(net, server, 1)
+    client.send_many([b"one", b"two", b"three"])
+    run_until(net, lambda: echo.made_here[0].messages)
+    server.drain(60, done.append)
+    turns(net)
+    assert (done, client.ended) == ([], False)
+    echo.made_here[0].transport.resume_reading()
+    run_until(net, lambda: done and client.ended)
+    assert client.messages == [b"one", b"two", b"three"]
+    assert done == [Drained(1, 0)]
+
+
+def test_bytes_that_are_not_sent_are_waited_for(net: Reactor, dial: Dial) -> None:
+    class Gives(Recorder):
+        def connection_made(self, transport: Any) -> None:
+            transport.write(bytes(8_000_000))
+
+    server, done, received = net.listen_tcp(Gives, LOCAL, 0), [], 0
+    peer = dial(server)
+    run_until(net, lambda: server.connections)
+    server.drain(60, done.append)
+    turns(net)
+    assert done == []
+    peer.setblocking(False)
+
+    def read_some() -> bool:
+        nonlocal received
+        try:
+            chunk = peer.recv(1 << 18)
+        except BlockingIOError:
+            return False
+        received += len(chunk)
+        return not chunk
+
+    run_until(net, read_some)
+    assert received == 8_000_000
+    run_until(net, lambda: done)
+    assert done == [Drained(1, 0)]
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_handler_that_completes_a_message_may_answer_in_several_writes(
+    net: Reactor, twin: ModuleType, echo: type[Echo], dial: Dial, size: int
+) -> None:
+    class AnswersTwice(echo):  # type: ignore[valid-type, misc]
+        def message_received(self, message: bytes) -> None:
+            self.send(bytes(size))
+            self.send(b"the end")
+
+    server, done = net.listen_tcp(AnswersTwice, LOCAL, 0), []
+    peer = dial(server, b"\0\0")
+    run_until(net, lambda: echo.made_here and echo.made_here[0].decoder.buffered)
+    server.drain(60, done.append)
+    peer.sendall(b"\0\1x")
+    run_until(net, lambda: done)
+    answer = b""
+    while chunk := peer.recv(1 << 16):
+        answer += chunk
+    assert answer == Framing().encode_many([bytes(size), b"the end"])
+
+
+def test_a_handler_that_drains_its_server_may_still_answer(net: Reactor, twin: ModuleType) -> None:
+    class Ends(FrameRecorder):
+        def message_received(self, message: bytes) -> None:
+            server.drain(60, done.append)
+            assert done == []
+            self.send(b"as you wish")
+
+    server, done = net.listen_tcp(Ends, LOCAL, 0), []
+    (client,) = clients_of(net, server, 1)
+    client.send(b"shut down")
+    run_until(net, lambda: done and client.ended)
+    assert client.messages == [b"as you wish"]
+    assert done == [Drained(1, 0)]
+
+
+def test_draining_twice_keeps_the_first_grace_and_tells_both(
+    told: Reactor, clock: ManualClock, echo: type[Echo], dial: Dial
+) -> None:
+    server, first, second = told.listen_tcp(echo, LOCAL, 0), [], []
+    dial(server, b"\0")
+    run_until(told, lambda: echo.made_here and echo.made_here[0].decoder.buffered)
+    server.drain(5, first.append)
+    clock.advance(4)
+    server.drain(60, second.append)
+    clock.advance(1)
+    turns(told)
+    assert first == [Drained(0, 1)]
+    assert second == [Drained(0, 1)], "on_done is called when the last one has ended"
+
+
+def test_draining_after_close_ends_whom_it_has(net: Reactor, echo: type[Echo]) -> None:
+    server, done = net.listen_tcp(echo, LOCAL, 0), []
+    (client,) = clients_of(net, server, 1)
+    server.close()
+    server.drain(60, done.append)
+    run_until(net, lambda: done and client.ended)
+    assert done == [Drained(1, 0)]
+
+
+def test_a_peer_that_ends_by_itself_is_counted_as_closed(net: Reactor, echo: type[Echo], dial: Dial) -> None:
+    server, done = net.listen_tcp(echo, LOCAL, 0), []
+    peer = dial(server, b"\0\0")
+    run_until(net, lambda: echo.made_here and echo.made_here[0].decoder.buffered)
+    server.drain(60, done.append)
+    peer.close()
+    run_until(net, lambda: done)
+    assert done == [Drained(1, 0)]
+
+
+def test_closing_the_reactor_while_it_drains_leaves_nothing(echo: type[Echo], dial: Dial) -> None:
+    with Reactor() as net:
+        server = net.listen_tcp(echo, LOCAL, 0)
+        dial(server, b"\0\0")
+        run_until(net, lambda: echo.made_here and echo.made_here[0].decoder.buffered)
+        server.drain(60)
+    assert echo.made_here[0].ended
+
+
+def test_on_done_that_raises_is_reported(net: Reactor, echo: type[Echo]) -> None:
+    reports: list[dict[str, Any]] = []
+    net.set_exception_handler(lambda _, context: reports.append(context))
+
+    def fail(drained: Drained) -> None:
+        raise ValueError("done")
+
+    net.listen_tcp(echo, LOCAL, 0).drain(60, fail)
+    run_until(net, lambda: reports)
+    assert [str(each["exception"]) for each in reports] == ["done"]
+
+
+# --- whom it takes
+
+
+def test_connections_are_counted_as_they_come_and_go(net: Reactor, echo: type[Echo]) -> None:
+    server = net.listen_tcp(echo, LOCAL, 0)
+    assert server.connections == 0
+    one, other = clients_of(net, server, 2)
+    one.transport.close()
+    run_until(net, lambda: server.connections == 1)
+    other.transport.abort()
+    run_until(net, lambda: server.connections == 0)
+
+
+def test_a_full_server_can_close_who_comes_next(net: Reactor, echo: type[Echo], dial: Dial) -> None:
+    server = net.listen_tcp(echo, LOCAL, 0, limits=Limits(max_connections=1, when_full="close"))
+    (first,) = clients_of(net, server, 1)
+    peer = dial(server)
+    run_until(net, lambda: server.refused == 1)
+    with pytest.raises(ConnectionResetError):
+        peer.recv(1)
+    assert (len(echo.made_here), server.connections) == (1, 1)
+    first.transport.close()
+    run_until(net, lambda: server.connections == 0)
+    clients_of(net, server, 1)
+    assert (server.refused, net.stats()["refused"]) == (1, 1)
+
+
+def test_a_full_server_refuses_nobody_where_they_may_wait(net: Reactor, echo: type[Echo], dial: Dial) -> None:
+    server = net.listen_tcp(echo, LOCAL, 0, limits=Limits(max_connections=2))
+    clients = clients_of(net, server, 2)
+    dial(server)
+    turns(net)
+    assert (server.refused, server.connections) == (0, 2)
+    clients[0].transport.close()
+    run_until(net, lambda: len(echo.made_here) == 3)
+
+
+def test_who_is_one_too_many_from_its_host_is_refused_and_counted(net: Reactor, echo: type[Echo], dial: Dial) -> None:
+    server = net.listen_tcp(echo, LOCAL, 0, limits=Limits(max_per_peer=1))
+    dial(server)
+    run_until(net, lambda: server.connections)
+    peer = dial(server)
+    run_until(net, lambda: server.refused)
+    with pytest.raises(ConnectionResetError):
+        peer.recv(1)
+    assert (server.refused, server.connections) == (1, 1)
+
+
+def test_peers_at_a_unix_socket_have_no_host_to_be_counted_by(net: Reactor, echo: type[Echo], tmp_path: Any) -> None:
+    server = net.listen_unix(echo, tmp_path / "sock", limits=Limits(max_per_peer=1))
+    for _ in range(3):
+        net.connect_unix(FrameRecorder, tmp_path / "sock")
+    run_until(net, lambda: server.connections == 3)
+    assert server.refused == 0
+
+
+def test_counters_of_the_reactor_do_not_go_back_when_a_server_closes(
+    net: Reactor, echo: type[Echo], dial: Dial
+) -> None:
+    server = net.listen_tcp(echo, LOCAL, 0, limits=Limits(max_per_peer=1))
+    dial(server)
+    dial(server)
+    run_until(net, lambda: server.refused)
+    server.close()
+    assert net.stats()["refused"] == 1
+
+
+def test_a_port_that_cannot_be_is_refused_at_once(net: Reactor, echo: type[Echo]) -> None:
+    with pytest.raises((OSError, OverflowError, ValueError)):
+        net.listen_tcp(echo, LOCAL, 70_000)
+
+
+# --- closing from inside
+
+
+@pytest.mark.parametrize("where", ["connection_made", "message_received", "connection_lost"])
+def test_a_server_can_be_closed_from_inside_a_callback(
+    net: Reactor, twin: ModuleType, echo: type[Echo], where: str
+) -> None:
+    class Closes(echo):  # type: ignore[valid-type, misc]
+        def note(self, here: str) -> None:
+            if here == where:
+                server.close()
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.note("connection_made")
+
+        def message_received(self, message: bytes) -> None:
+            super().message_received(message)
+            self.note("message_received")
+
+        def connection_lost(self, exc: BaseException | None) -> None:
+            super().connection_lost(exc)
+            self.note("connection_lost")
+
+    server = net.listen_tcp(Closes, LOCAL, 0)
+    (client,) = clients_of(net, server, 1)
+    client.send(b"hello")
+    run_until(net, lambda: client.messages == [b"hello"])
+    client.transport.close()
+    run_until(net, lambda: client.ended and not server.connections)
+    assert net.stats()["servers"] == 0
+
+
+def test_closing_inside_a_batch_of_newcomers_takes_no_more(net: Reactor, echo: type[Echo], dial: Dial) -> None:
+    class Closes(echo):  # type: ignore[valid-type, misc]
+        def connection_made(self, transport: Any) -> None:
+            server.close()
+
+    server = net.listen_tcp(Closes, LOCAL, 0)
+    for _ in range(5):
+        dial(server)
+    run_until(net, lambda: echo.made_here)
+    turns(net)
+    assert (len(echo.made_here), server.connections) == (1, 1)
+
+
+def test_draining_inside_a_batch_of_newcomers_ends_the_one_that_came(
+    net: Reactor, echo: type[Echo], dial: Dial
+) -> None:
+    done: list[Drained] = []
+
+    class Drains(echo):  # type: ignore[valid-type, misc]
+        def connection_made(self, transport: Any) -> None:
+            server.drain(60, done.append)
+
+    server = net.listen_tcp(Drains, LOCAL, 0)
+    for _ in range(5):
+        dial(server)
+    run_until(net, lambda: done)
+    assert (done, len(echo.made_here)) == ([Drained(1, 0)], 1)
+
+
+def test_draining_inside_the_factory_ends_the_one_that_is_made(net: Reactor, echo: type[Echo], dial: Dial) -> None:
+    done: list[Drained] = []
+
+    def factory() -> Any:
+        server.drain(60, done.append)
+        return echo()
+
+    server = net.listen_tcp(factory, LOCAL, 0)
+    dial(server)
+    run_until(net, lambda: done and not server.connections)
+    assert echo.made_here[0].ended
