@@ -142,7 +142,8 @@ class Connection:
             self._tls.send(chunks)
 
     def sending_failed(self, exc: Exception, reset: bool) -> None:
-        self._lose(exc, reset)
+        gone = self._state is State.CLOSING and self._tls is not None and self._inbox.ended
+        self._lose(None if gone else exc, reset)  # who has said goodbye needn't wait for ours
 
     def all_sent(self) -> None:
         if self._state is State.CLOSING:

@@ -949,6 +949,7 @@ def test_on_done_does_not_come_after_close(secure: Secure) -> None:
 def test_writes_that_wait_for_the_handshake_meet_the_high_water(secure: Secure) -> None:
     one, other = Recorder(), Recorder()
     left, right = plain_pair(secure, one, other, limits=Limits(high_water=1000, low_water=100))
+    right.pause_reading()  # or it would take the ClientHello for data
     left.start_tls(secure.certs.client(), server_hostname="localhost")
     turns(secure.loop, 1)
     left.write(bytes(1500))
