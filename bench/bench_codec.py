@@ -1,6 +1,6 @@
 """The codec against its floor, the loop one writes by hand, and what else a Python program can get.
 
-`benchmark` rows are pytest-benchmark's table. The ratios are measured in turns, and asserted: no test asserts a duration.
+`benchmark` rows are pytest-benchmark's table. The ratios are measured in turns, and asserted: no duration ever is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The echo servers that the bench compares: `python servers.py NAME` prints the port and serves until it is killed.
 
-Each peer comes twice: as people write it, and tuned as well as we could, so that its authors would accept the comparison.
+Each peer comes twice: as people write it, and tuned as well as we could, so that its authors would accept it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 LIMIT = 1 << 20
+UNPACK = struct.Struct(">I").unpack_from
 
 
 def reactor_messages() -> None:
@@ -74,7 +75,7 @@ class Tuned(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport, self.tail = transport, b""
 
-    def data_received(self, data: bytes, unpack: Any = struct.Struct(">I").unpack_from) -> None:
+    def data_received(self, data: bytes, unpack: Any = UNPACK) -> None:
         if self.tail:
             data = self.tail + data
         pos, size, answers = 0, len(data), []
@@ -160,9 +161,9 @@ def _twisted(protocol: Any) -> None:
     from twisted.internet import reactor
     from twisted.internet.protocol import Factory
 
-    port = reactor.listenTCP(0, Factory.forProtocol(protocol), backlog=4096, interface="127.0.0.1")  # type: ignore
+    port = reactor.listenTCP(0, Factory.forProtocol(protocol), backlog=4096, interface="127.0.0.1")
     print(port.getHost().port, flush=True)
-    reactor.run()  # type: ignore
+    reactor.run()
 
 
 SERVERS = {

@@ -198,6 +198,8 @@ def lowered_marks_count_for_messages(stage: Stage) -> None:
     stage.connect(one, other)
     one.send(b"first")
     one.do("set_write_buffer_limits", 100)
+    one.send(CHUNK[:100])
+    assert "pause_writing" in one.calls or one.size <= 100, f"{one.size} bytes wait, and it is not paused"
     other.do("pause_reading")
     while "pause_writing" not in one.calls:
         one.send(CHUNK[:1000])
