@@ -87,6 +87,7 @@ class Outbox:
         if self.pump is not None and self.pump.waiting:
             data = self.pump.take_out()
             self.buffer.extend((data,), len(data))
+            self.set_sending()  # what the pump would queue from now on, it would send before this
             self._defer_flush()
 
     def _defer_flush(self) -> None:
