@@ -243,13 +243,15 @@ class Connection:
     # --- protocol and facts
 
     def set_protocol(self, protocol: Any) -> None:
-        """Go on with another protocol; it gets every byte that the present one was not given.
+        """Go on with another protocol; it gets every byte that the present one was not given, and is told to pause if
+        more than the high mark waits.
 
         Messages of a list that the present one took by overriding `messages_received` are its own.
         """
         self._outbox.buffer.paused = False
         self._hand_over(protocol)
         self._inbox.after_delivery()
+        self._outbox.check_high()
 
     def _hand_over(self, protocol: Any) -> None:
         self._outbox.hand_over()

@@ -347,6 +347,20 @@ def test_water_marks_can_be_set_as_in_asyncio(loop: EventLoop) -> None:
     turns(loop)
 
 
+def test_another_protocol_is_told_that_much_waits(loop: EventLoop) -> None:
+    one, after = Recorder(), Recorder()
+    left, right, _ = wire(loop, one, Recorder(), capacity=10, limits=Limits(high_water=100, low_water=10))
+    right.pause_reading()
+    left.write(bytes(500))
+    left.set_protocol(after)
+    assert (one.calls, after.calls) == (["made", "pause"], ["pause"])
+    right.resume_reading()
+    turns(loop, 200)
+    assert after.calls == ["pause", "resume"]
+    left.close()
+    turns(loop)
+
+
 def overfull(loop: EventLoop, overflow: Any) -> tuple[Recorder, Recorder, Connection, Connection]:
     one, other = Recorder(), Recorder()
     limits = Limits(max_write_buffer=100, overflow=overflow)
