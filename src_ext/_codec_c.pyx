@@ -530,9 +530,9 @@ cdef class Decoder:
         size = len(scratch) if body is None else body.room - body.filled
         if not 0 <= nbytes <= size:
             raise ValueError(f"nbytes is {nbytes}, get_buffer() offered {size}")
-        self.scratch = None
         if body is None:
             return self.feed(memoryview(scratch)[:nbytes])
+        self.scratch = None
         body.filled += nbytes
         self.done += nbytes
         self.pushed += nbytes
