@@ -413,7 +413,8 @@ cdef class Decoder:
         self.body = body
         if body.filled + there > body.room:
             body = self.grow(max(body.filled + there, 2 * body.filled))
-        memcpy(body.at(), self._bytes + self.pos, there)
+        if there:  # or there may be no chunk to point into
+            memcpy(body.at(), self._bytes + self.pos, there)
         body.filled += there
         self.take(there)
         return self.end_body()

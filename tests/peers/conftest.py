@@ -79,7 +79,7 @@ def start(net: Reactor) -> Iterator[Start]:
 def twisted(start: Start) -> Run:
     """Run twisted_peer.py with arguments."""
     if importlib.util.find_spec("twisted") is None:
-        _missing('Twisted isn\'t installed: pip install "twisted>=24" has it')
+        missing('Twisted isn\'t installed: pip install "twisted>=24" has it')
     script = str(Path(__file__).with_name("twisted_peer.py"))
     return lambda *args: start([sys.executable, script, *map(str, args)])
 
@@ -89,12 +89,12 @@ def erlang(start: Start, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a program in Erlang with arguments."""
     erl = shutil.which("erl")
     if erl is None:
-        _missing("Erlang isn't installed: Debian's erlang-base has it")
+        missing("Erlang isn't installed: Debian's erlang-base has it")
     monkeypatch.setenv("ERL_CRASH_DUMP_SECONDS", "0")  # a program that fails leaves no file behind
     return lambda program, *args: start([erl, "-noshell", "-noinput", "-eval", program, "-extra", *map(str, args)])
 
 
-def _missing(reason: str) -> NoReturn:
+def missing(reason: str) -> NoReturn:
     """Skip, but not where REACTOR_PEERS=1 says that all peers are there: CI would pass without having tested."""
     if os.environ.get("REACTOR_PEERS") == "1":
         pytest.fail(f"{reason}; REACTOR_PEERS=1 says it has to be there")

@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 import pytest
-from peers.conftest import _missing
+from peers.conftest import missing
 from peers.conversation import difference
 
 from reactor import FrameTooLarge, Framing, presets
@@ -26,11 +26,11 @@ _CUTS = 60
 def proto() -> Any:
     """Return protobuf's module of functions that write and read delimited messages."""
     if importlib.util.find_spec("google") is None or importlib.util.find_spec("google.protobuf") is None:
-        _missing('protobuf isn\'t installed: pip install "protobuf>=5.28" has it')
+        missing('protobuf isn\'t installed: pip install "protobuf>=5.28" has it')
     from google.protobuf import proto
 
     if not hasattr(proto, "serialize_length_prefixed"):
-        _missing('this protobuf has no delimited messages: pip install "protobuf>=5.28" does')
+        missing('this protobuf has no delimited messages: pip install "protobuf>=5.28" does')
     return proto
 
 
