@@ -49,7 +49,7 @@ class Connection:
         self._loop = loop
         self._sock = sock
         self._limits = limits
-        self._extra = {"socket": sock, "peername": peername}
+        self._extra = {"socket": sockets.lend(sock), "peername": peername}
         self._on_end = on_end
         self._state = State.NEW
         self._cause: BaseException | None = None

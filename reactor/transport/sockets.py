@@ -38,6 +38,56 @@ class OutOfDescriptors(OSError):
     """accept() failed for want of descriptors or memory: trying again at once can't help."""
 
 
+class LentSocket:
+    """A connection's socket for looking at and for setting options: closing, reading and writing are its owner's.
+
+    Whoever closed it would leave its number to the next file that is opened, and the connection would go on with that.
+    """
+
+    _OWNERS = frozenset(
+        [
+            "accept",
+            "bind",
+            "close",
+            "connect",
+            "connect_ex",
+            "detach",
+            "listen",
+            "makefile",
+            "recv",
+            "recv_into",
+            "recvfrom",
+            "recvfrom_into",
+            "recvmsg",
+            "recvmsg_into",
+            "send",
+            "sendall",
+            "sendfile",
+            "sendmsg",
+            "sendmsg_afalg",
+            "sendto",
+            "setblocking",
+            "settimeout",
+        ]
+    )
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._OWNERS:
+            raise AttributeError(f"{name}() is for the transport, which owns this socket")
+        return getattr(self._sock, name)
+
+    def __repr__(self) -> str:
+        return f"<LentSocket {self._sock!r}>"
+
+
+def lend(sock: socket.socket) -> Any:
+    """Return what a protocol may have of its socket."""
+    return LentSocket(sock) if sock.fileno() >= 0 else sock
+
+
 def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> socket.socket:
     """Return a listening socket. Raises OSError naming the address."""
     sock = socket.socket(family, socket.SOCK_STREAM)
