@@ -104,15 +104,17 @@ class Reactor(EventLoop):
         tls: ssl.SSLContext | None = None,
         server_hostname: str | None = None,
         limits: Limits | None = None,
+        sock: socket.socket | None = None,
         on_failure: Failure | None = None,
         retry: Backoff | None = None,
     ) -> Connector:
         """Connect to `host`. `on_failure(exc)` is called once if no connection comes about; else that is reported.
 
-        `server_hostname`: what the certificate must be for, `host` unless given. `retry`: how to try again.
+        `server_hostname`: what the certificate must be for, `host` unless given. `retry`: how to try again. `sock`: a
+        connected stream socket to use in place of connecting; it is the connection's from then on.
         """
         filters = _client_tls(tls, server_hostname or host)
-        return self._dial(factory, TCPAddress(host, port), filters, limits, on_failure, retry)
+        return self._dial(factory, TCPAddress(host, port), filters, limits, on_failure, retry, sock)
 
     def connect_unix(
         self,
@@ -122,13 +124,14 @@ class Reactor(EventLoop):
         tls: ssl.SSLContext | None = None,
         server_hostname: str | None = None,
         limits: Limits | None = None,
+        sock: socket.socket | None = None,
         on_failure: Failure | None = None,
         retry: Backoff | None = None,
     ) -> Connector:
         """Connect to a path, or to an abstract name ("@name"), as `connect_tcp()` does to a host."""
         name = os.fspath(path)
         address = UnixAddress("\0" + name[1:] if name.startswith("@") else name)
-        return self._dial(factory, address, _client_tls(tls, server_hostname), limits, on_failure, retry)
+        return self._dial(factory, address, _client_tls(tls, server_hostname), limits, on_failure, retry, sock)
 
     # --- putting together
 
@@ -165,6 +168,7 @@ class Reactor(EventLoop):
         limits: Limits | None,
         on_failure: Failure | None,
         retry: Backoff | None,
+        given: socket.socket | None,
     ) -> Connector:
         self._check_open()
         bounds = limits or Limits()
@@ -188,7 +192,7 @@ class Reactor(EventLoop):
             connection.start()
             return lambda: None if connection.made else connection.abort()
 
-        connector = Connector(self, address, connected, failed, bounds.connect_timeout, retry)
+        connector = Connector(self, address, connected, failed, bounds.connect_timeout, retry, given)
         self._connectors.add(connector)
         return connector
 

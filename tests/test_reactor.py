@@ -226,6 +226,30 @@ def test_closing_the_reactor_ends_every_connection(echo: type[Echo]) -> None:
     assert echo.made_here[0].ended
 
 
+def test_a_connected_socket_can_be_brought_along(net: Reactor, echo: type[Echo]) -> None:
+    server, client = net.listen_tcp(echo, LOCAL, 0), FrameRecorder()
+    net.connect_tcp(lambda: client, LOCAL, 0, sock=socket.create_connection(server.addresses[0]))
+    assert not client.made, "never from inside the call"
+    run_until(net, lambda: client.made)
+    client.send(b"hello")
+    run_until(net, lambda: client.messages == [b"hello"])
+    assert client.transport.get_extra_info("peername") == server.addresses[0]
+
+
+def test_a_socket_that_is_not_connected_is_a_failure(net: Reactor) -> None:
+    failures: list[BaseException] = []
+    net.connect_tcp(FrameRecorder, LOCAL, 0, sock=socket.socket(), on_failure=failures.append)
+    run_until(net, lambda: failures)
+    assert "isn't connected" in str(failures[0])
+
+
+def test_cancelling_closes_a_socket_that_was_brought_along(net: Reactor) -> None:
+    one, other = socket.socketpair()
+    with other:
+        net.connect_unix(FrameRecorder, "unused", sock=one).cancel()
+        assert other.recv(1) == b""
+
+
 # --- bad peers, and the others go on
 
 

@@ -50,7 +50,7 @@ class Connector:
     """Resolves, races the addresses, and tries again as `retry` says. `timeout` bounds each round. Loop thread only.
 
     Then either `on_socket(sock, peer)` or `on_failure(exc)` is called, once, never from inside `connect_tcp`.
-    `on_socket` may return what `cancel()` is to call from then on.
+    `on_socket` may return what `cancel()` is to call from then on. `sock`: a connected one, to use instead.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Connector:
         on_failure: Callable[[OSError], object],
         timeout: float | None,
         retry: Backoff | None = None,
+        sock: socket.socket | None = None,
     ) -> None:
         if isinstance(address, TCPAddress):
             check_port(address.port)
@@ -70,6 +71,7 @@ class Connector:
         self._on_failure = on_failure
         self._timeout = timeout
         self._retry = retry
+        self._given = sock  # connected already, by somebody else
         self._failures = 0
         self._round = 0  # answers that a name gives too late belong to an earlier one
         self._timers: list[Timer] = []
@@ -87,6 +89,9 @@ class Connector:
 
     def _begin(self) -> None:
         self._error: OSError | None = None
+        if self._given is not None:
+            self._timers.append(self._loop.call_later(0, self._hand_over_given))
+            return
         if self._timeout is not None:
             self._timers.append(self._loop.call_later(self._timeout, self._too_late))
         if isinstance(self._address, UnixAddress):
@@ -95,6 +100,19 @@ class Connector:
         else:
             this_round = self._round
             resolve(self._loop, self._address, lambda future: self._resolved(this_round, future))
+
+    def _hand_over_given(self) -> None:
+        sock, self._given = self._given, None
+        assert sock is not None
+        self._end_round()
+        try:
+            sockets.prepare(sock)
+            peer = sock.getpeername()
+        except OSError as exc:
+            sockets.close(sock, reset=False)
+            self._on_failure(sockets.named(exc, "the socket that was given isn't connected"))
+            return
+        self._cancel_further = self._on_socket(sock, peer)
 
     def _resolved(self, asked_in: int, future: Future[list[Endpoint]]) -> None:
         if asked_in != self._round:
@@ -158,6 +176,9 @@ class Connector:
         for attempt in self._attempts:
             attempt.close()
         self._attempts.clear()
+        if self._given is not None:
+            sockets.close(self._given, reset=False)
+            self._given = None
 
 
 def _alternate(endpoints: list[Endpoint]) -> list[Endpoint]:
