@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from helpers import Echo
 
 import reactor
 from reactor.framing import spec
@@ -77,6 +78,12 @@ def net() -> Iterator[reactor.Reactor]:
     """A reactor over real sockets."""
     with reactor.Reactor() as net:
         yield net
+
+
+@pytest.fixture
+def echo() -> type[Echo]:
+    """An Echo class of this test's own: `made_here` has its instances."""
+    return type("Echo", (Echo,), {"made_here": []})
 
 
 def _open_fds() -> dict[str, str]:

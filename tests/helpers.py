@@ -70,3 +70,17 @@ class FrameRecorder(FramedProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         self.ended = True
         self.lost = exc
+
+
+class Echo(FrameRecorder):
+    """Answers every message with itself. The `echo` fixture makes a class of it that knows its instances."""
+
+    made_here: list[Any]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made_here.append(self)
+
+    def message_received(self, message: bytes) -> None:
+        super().message_received(message)
+        self.send(message)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
-from helpers import FrameRecorder, Recorder, run_until
+from helpers import Echo, FrameRecorder, Recorder, run_until
 
 from reactor import ConnectionTimeout, EventLoop, FrameTruncated, Framing, Limits, Reactor, Server
 from reactor.testing import ManualClock, MemorySocket, memory_pair
@@ -22,25 +22,6 @@ from reactor.transport.tls import TLSFilter
 LOCAL = "127.0.0.1"
 STORM = 10_000
 HELLO = Framing().encode(b"hello")
-
-
-class Echo(FrameRecorder):
-    """Answers every message with itself, and can be found by the test."""
-
-    made_here: list[Echo]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made_here.append(self)
-
-    def message_received(self, message: bytes) -> None:
-        super().message_received(message)
-        self.send(message)
-
-
-@pytest.fixture
-def echo() -> type[Echo]:
-    return type("Echo", (Echo,), {"made_here": []})
 
 
 @pytest.fixture

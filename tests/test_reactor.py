@@ -10,32 +10,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from helpers import FrameRecorder, Recorder, run_until
+from helpers import Echo, FrameRecorder, Recorder, run_until
 
 from reactor import FramedProtocol, FrameTooLarge, FrameTruncated, Framing, Limits, Reactor
 
 LOCAL = "127.0.0.1"
 Dial = Callable[[Any, bytes], socket.socket]
-
-
-class Echo(FrameRecorder):
-    """Answers every message with itself, and is known to the test."""
-
-    made_here: list[Echo]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made_here.append(self)
-
-    def message_received(self, message: bytes) -> None:
-        super().message_received(message)
-        self.send(message)
-
-
-@pytest.fixture
-def echo() -> type[Echo]:
-    """An Echo class of this test's own: `made_here` has its instances."""
-    return type("Echo", (Echo,), {"made_here": []})
 
 
 def port_of(server: Any) -> int:

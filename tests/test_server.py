@@ -8,33 +8,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from helpers import FrameRecorder, Recorder, run_until
+from helpers import Echo, FrameRecorder, Recorder, run_until
 
 from reactor import Framing, Limits, Reactor
 from reactor.server import Drained, Server
 from reactor.testing import ManualClock
 
 LOCAL = "127.0.0.1"
-
-
-class Echo(FrameRecorder):
-    """Answers every message with itself, and is known to the test."""
-
-    made_here: list[Any]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.made_here.append(self)
-
-    def message_received(self, message: bytes) -> None:
-        super().message_received(message)
-        self.send(message)
-
-
-@pytest.fixture
-def echo() -> type[Echo]:
-    """An Echo class of this test's own: `made_here` has its instances."""
-    return type("Echo", (Echo,), {"made_here": []})
 
 
 @pytest.fixture
