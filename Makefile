@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure lint type bench fuzz asan clean
+.PHONY: help demo test test-pure lint type bench bench-echo fuzz asan clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,10 @@ type: $(VENV)/ready  ## mypy --strict
 bench: $(VENV)/ready  ## the tables: codec against its floor and its peers
 	$(BIN)/pip install --quiet --editable ".[bench]"
 	$(BIN)/pytest bench/bench_codec.py --benchmark-enable --benchmark-columns=min,median,iqr,rounds --benchmark-sort=min -q
+
+bench-echo: $(VENV)/ready  ## CPU of echo servers per message: ours, a C floor, asyncio, uvloop, Twisted (wants taskset, two cores)
+	$(BIN)/pip install --quiet --editable ".[bench]"
+	$(BIN)/python bench/bench_echo.py
 
 fuzz: $(VENV)/ready  ## both twins against each other, guided by coverage (FUZZ= sets libFuzzer's flags)
 	$(BIN)/pip install --quiet "atheris>=3"
