@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from helpers import Echo
+from hypothesis import settings
 
 import reactor
 from reactor.framing import spec
@@ -20,6 +21,9 @@ from reactor.transport.state import State
 needs_extension = pytest.mark.skipif(
     os.environ.get("REACTOR_EXTENSION") == "0", reason="REACTOR_EXTENSION=0: the compiled twin is not to be loaded"
 )
+settings.register_profile("reactor", deadline=None)  # no test asserts a duration
+settings.load_profile("reactor")
+
 TWINS = ["py", pytest.param("c", marks=needs_extension)]
 
 
