@@ -19,11 +19,6 @@ mode = os.environ.get("REACTOR_EXTENSION", "")
 class BuildTwins(build_ext):
     """Build what can be built, and say so where the pure twin has to do."""
 
-    def build_extension(self, ext: Extension) -> None:
-        super().build_extension(ext)
-        if ext.optional and not os.path.exists(self.get_ext_fullpath(ext.name)):
-            self.announce_pure(ext)
-
     def run(self) -> None:
         super().run()
         for ext in self.extensions:

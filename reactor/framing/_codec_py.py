@@ -34,7 +34,6 @@ class Decoder:
     """
 
     def __init__(self, framing: Framing) -> None:
-        self._order = framing.byteorder
         self._offset = framing.length_field_offset
         self._adjustment = framing.length_adjustment
         self._strip = framing.strip

@@ -98,6 +98,14 @@ class Framing:
         bits = min(7 * self.max_varint_bytes, 64) if self.max_varint_bytes else 8 * self.length_field_length
         return int((1 << bits) - 1)
 
+    def wire_length(self, message: bytes) -> int:
+        """Return how many bytes a delivered message was on the wire; a varint is reckoned in its shortest form."""
+        if self.strip is not None:
+            return len(message) + self.strip
+        length = len(message) - self.length_adjustment
+        field_bytes = self.length_field_length or max(1, (length.bit_length() + 6) // 7)
+        return self.length_field_offset + field_bytes + len(message)
+
     @property
     def _field_bytes(self) -> int:
         return self.length_field_length or self.max_varint_bytes

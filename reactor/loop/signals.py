@@ -10,6 +10,7 @@ from typing import Any
 
 from .handle import Handle
 from .wakeup import Waker
+from .watch import nothing_to_do
 
 # The process has one wake-up fd. Ours stand here in the order they were set, on top of whoever's was there before, so
 # that loops may come and go in any order and each finds the bell that is still hung.
@@ -24,7 +25,6 @@ class Signals:
         self._schedule = schedule
         self._handles: dict[int, Handle] = {}
         self._previous: dict[int, Any] = {}
-        self._interrupted: object = None  # our handler of SIGINT while the loop runs
         self._hung = False
 
     def add(self, signum: int, handle: Handle) -> None:
@@ -50,9 +50,9 @@ class Signals:
     def take_interrupts(self, stop: Callable[[], object]) -> Callable[[], object]:
         """Take SIGINT if nobody else has: the first calls `stop`, the second raises. Return what undoes it."""
         if threading.current_thread() is not threading.main_thread():
-            return lambda: None
+            return nothing_to_do
         if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            return lambda: None
+            return nothing_to_do
 
         def interrupted(signum: int, frame: object) -> None:
             give_back()  # at once, so that the next one gets through to a callback that never ends
@@ -64,13 +64,11 @@ class Signals:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
 
         def undo() -> None:
-            self._interrupted = None
             if self._previous.get(signal.SIGINT) is interrupted:
                 self._previous[signal.SIGINT] = signal.default_int_handler
             self._take_bell_down()
             give_back()  # last: from here on an interrupt raises
 
-        self._interrupted = interrupted
         signal.signal(signal.SIGINT, interrupted)  # first: from here on an interrupt raises nothing
         try:
             self._hang_bell()

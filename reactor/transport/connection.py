@@ -14,6 +14,7 @@ from typing import Any
 
 from ..framing import BytesLike
 from ..loop import EventLoop
+from ..loop.watch import nothing_to_do
 from ..protocol import Protocol
 from . import sockets
 from .buffers import snapshot
@@ -55,9 +56,9 @@ class Connection:
         self._cause: BaseException | None = None
         self._draining = False
         self._ending = self._ended = False  # write_eof() was called; FIN was sent
-        self._on_secured: Callable[[], object] = self._open
+        self._on_secured: Callable[[], object] = nothing_to_do
         self._deadlines = Deadlines(loop, partial(self._lose, reset=True))
-        self._watch = loop.watch(sock, lambda: None, lambda: None)
+        self._watch = loop.watch(sock, nothing_to_do, nothing_to_do)
         self._outbox = Outbox(loop, sock, self._watch, limits, self._deadlines, self)
         delivery = self._adopt(protocol)
         self._memory = memory
@@ -218,7 +219,7 @@ class Connection:
         unread = self._inbox.take_unread()
         if initial is None and unread:
             return self._lose(behind_the_switch(len(unread)))
-        self._on_secured = on_done or (lambda: None)
+        self._on_secured = on_done or nothing_to_do
         return self._begin_tls(tls, snapshot(initial or b"") + unread)
 
     def _begin_tls(self, tls: TLSFilter, first: bytes) -> None:

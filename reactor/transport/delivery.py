@@ -17,8 +17,6 @@ from .buffers import READ_SIZE
 
 _MESSAGES_PER_TURN = 1024  # about half a millisecond of callbacks: what others may have to wait for one connection
 _DIRECT_FROM = 64 * 1024  # a body that lacks more than this is read straight into its place
-
-
 _LENT = ("send", "send_many")  # what a protocol is lent while a pump does its sending
 
 
@@ -57,6 +55,11 @@ class Delivery:
     @property
     def left(self) -> int:
         """Bytes or messages that wait for `resume()`."""
+        return 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes on the wire of messages that are decoded and not delivered."""
         return 0
 
     @property
@@ -184,8 +187,12 @@ class FrameDelivery(Delivery):
 
     @property
     def left(self) -> int:
-        held = len(self._protocol.framing.encode_many(self._protocol._held)) if self._protocol._held else 0
+        held = len(self._protocol._held or ())
         return held if self._decoder.error is not None else held + self._decoder.undecoded
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(map(self._protocol.framing.wire_length, self._protocol._held or ()))
 
     @property
     def in_frame(self) -> bool:

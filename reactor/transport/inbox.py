@@ -169,8 +169,8 @@ class Inbox:
             return
         if self.delivery.error is not None:
             return self._owner.receiving_failed(self.delivery.error)
-        if self._shaking_hands() and self.delivery.left:
-            return self._owner.receiving_failed(behind_the_switch(self.delivery.left))
+        if self._shaking_hands() and self.delivery.held_bytes:
+            return self._owner.receiving_failed(behind_the_switch(self.delivery.held_bytes))
         if not (self._has_left() or self._end_due):
             self._bound_frame()
         elif not (self.paused or self._resume_due):

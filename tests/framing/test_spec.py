@@ -442,3 +442,22 @@ def test_what_a_framing_encodes_it_decodes(twin: ModuleType, framing: Framing) -
         body = bytes(max(0, framing.length_adjustment))
     frame = framing.encode(body, prefix)
     assert framing.decoder().feed(frame) == [body if framing.strip is None else frame[framing.strip :]]
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        Framing(),
+        Framing(3, "little", length_field_offset=2),
+        Framing(2, length_adjustment=-2, strip=0),
+        Framing(1, strip=2, length_adjustment=1),
+        Framing.varint(),
+        Framing.varint(length_field_offset=1, length_adjustment=-1),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("size", [1, 100, 127, 128, 129, 200])
+def test_a_message_is_as_long_on_the_wire_as_its_frame(framing: Framing, size: int) -> None:
+    frame = framing.encode(bytes(size), prefix=bytes(framing.length_field_offset))
+    (message,) = framing.decoder().feed(frame)
+    assert framing.wire_length(message) == len(frame)

@@ -620,6 +620,23 @@ def test_switching_the_framing_inside_a_message_decodes_the_rest_anew(
     turns(loop)
 
 
+@pytest.mark.parametrize(
+    "framing",
+    [Framing(4, length_field_offset=1, strip=0), Framing(1, strip=0, max_frame_length=7), Framing.varint(strip=1)],
+)
+def test_a_list_that_stops_is_kept_whatever_the_framing(loop: EventLoop, twin: ModuleType, framing: Framing) -> None:
+    receiver = ActsInBatch(2, lambda self: self.transport.pause_reading())
+    receiver.framing = framing
+    stream_ = b"".join(framing.encode(body, prefix=bytes(framing.length_field_offset)) for body in FRAMES)
+    left, right, _ = stream(loop, receiver, stream_)
+    assert len(receiver.messages) == 3
+    right.resume_reading()
+    turns(loop)
+    assert len(receiver.messages) == len(FRAMES)
+    left.close()
+    turns(loop)
+
+
 def test_a_framing_chosen_in_connection_made_counts(loop: EventLoop, twin: ModuleType) -> None:
     class Chooses(FrameRecorder):
         def connection_made(self, transport: Any) -> None:
