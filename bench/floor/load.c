@@ -1,10 +1,10 @@
 /* The load: connections that each keep some framed messages in flight to an echo server. Not the bottleneck.
  *
- * It counts whole messages that came back, and sends as many new ones in one send. "start" is printed when it is warm,
- * "stop N" when the measured time is over: N messages came in between. Whoever reads these lines looks at the server's
- * clock then.
+ * It connects, says "ready", and then makes a window for each line that it reads: a number of milliseconds in which
+ * every whole message that comes back is answered by a new one. Then it takes the last answers, so that nothing is left
+ * under way and the server has come to rest, and prints how many messages came back and how many nanoseconds it took.
  *
- * usage: load PORT CONNECTIONS IN_FLIGHT SIZE WARM_MS MEASURED_MS
+ * usage: load PORT CONNECTIONS IN_FLIGHT SIZE
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,12 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ = 1 << 20, EVENTS = 1024 };
+enum { READ = 1 << 20, EVENTS = 1024, PATIENCE_MS = 20000 };
 
 struct peer {
     int fd;
     size_t came;    /* bytes of a message that is not whole yet */
-    size_t to_send; /* bytes of the batch that are not sent yet */
+    size_t to_send; /* bytes of messages that are not sent yet */
 };
 
 static uint8_t sink[READ];
@@ -39,11 +39,11 @@ static void fail(const char *what)
     exit(1);
 }
 
-static double now(void)
+static int64_t now(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
 static void want(struct peer *peer, uint32_t events)
@@ -69,6 +69,7 @@ static void push(struct peer *peer)
     }
 }
 
+/* Read once; return how many messages are whole now. */
 static long pull(struct peer *peer)
 {
     ssize_t count = recv(peer->fd, sink, READ, 0);
@@ -79,7 +80,6 @@ static long pull(struct peer *peer)
     peer->came += (size_t)count;
     long whole = (long)(peer->came / message_size);
     peer->came %= message_size;
-    peer->to_send += (size_t)whole * message_size;
     return whole;
 }
 
@@ -92,24 +92,40 @@ static struct peer *dial(int port)
     peer->fd = socket(AF_INET, SOCK_STREAM, 0);
     if (peer->fd < 0 || connect(peer->fd, (struct sockaddr *)&address, sizeof address))
         fail("connect");
-    setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) || fcntl(peer->fd, F_SETFL, O_NONBLOCK))
+        fail("setsockopt");
     struct epoll_event interest = {.events = EPOLLIN, .data.ptr = peer};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, peer->fd, &interest))
         fail("epoll_ctl");
     return peer;
 }
 
-static long run_until(double deadline)
+/* Keep all connections busy until the deadline, then take what is still under way. Return the messages that came. */
+static long window(struct peer **peers, int connections, int in_flight, int64_t deadline)
 {
     static struct epoll_event events[EVENTS];
-    long messages = 0;
-    while (now() < deadline) {
-        int ready = epoll_wait(poller, events, EVENTS, 100);
+    long messages = 0, under_way = (long)connections * in_flight;
+    for (int i = 0; i < connections; i++) {
+        peers[i]->to_send = batch_size;
+        push(peers[i]);
+    }
+    while (under_way) {
+        int ready = epoll_wait(poller, events, EVENTS, PATIENCE_MS), going_on = now() < deadline;
+        if (ready == 0) {
+            fprintf(stderr, "load: %ld answers did not come\n", under_way);
+            exit(1);
+        }
         for (int i = 0; i < ready; i++) {
             struct peer *peer = events[i].data.ptr;
             size_t waited = peer->to_send;
-            if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-                messages += pull(peer);
+            if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+                long whole = pull(peer);
+                messages += whole;
+                if (going_on)
+                    peer->to_send += (size_t)whole * message_size;
+                else
+                    under_way -= whole;
+            }
             if (peer->to_send)
                 push(peer);
             if (waited && !peer->to_send)
@@ -121,11 +137,11 @@ static long run_until(double deadline)
 
 int main(int count, char **words)
 {
-    if (count != 7) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS IN_FLIGHT SIZE WARM_MS MEASURED_MS\n");
+    if (count != 5) {
+        fprintf(stderr, "usage: load PORT CONNECTIONS IN_FLIGHT SIZE\n");
         return 2;
     }
-    int port = atoi(words[1]), connections = atoi(words[2]), in_flight = atoi(words[3]);
+    int port = atoi(words[1]), connections = atoi(words[2]), in_flight = atoi(words[3]), milliseconds;
     size_t size = (size_t)atol(words[4]);
     uint32_t header = htonl((uint32_t)size);
 
@@ -136,20 +152,15 @@ int main(int count, char **words)
         memcpy(batch + (size_t)i * message_size, &header, 4);
     poller = epoll_create1(0);
     struct peer **peers = calloc((size_t)connections, sizeof *peers);
-    for (int i = 0; i < connections; i++) {
+    for (int i = 0; i < connections; i++)
         peers[i] = dial(port);
-        if (fcntl(peers[i]->fd, F_SETFL, O_NONBLOCK))
-            fail("fcntl");
-    }
-    for (int i = 0; i < connections; i++) {
-        peers[i]->to_send = batch_size;
-        push(peers[i]);
-    }
-    run_until(now() + atof(words[5]));
-    printf("start\n");
+    printf("ready\n");
     fflush(stdout);
-    long messages = run_until(now() + atof(words[6]));
-    printf("stop %ld\n", messages);
-    fflush(stdout);
+    while (scanf("%d", &milliseconds) == 1) {
+        int64_t begin = now();
+        long messages = window(peers, connections, in_flight, begin + (int64_t)milliseconds * 1000000);
+        printf("%ld %ld\n", messages, (long)(now() - begin));
+        fflush(stdout);
+    }
     return 0;
 }
