@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .handle import Handle
+from .poller import Ready, default_selector, poll_of
 from .signals import Signals
 from .threads import Threads
 from .timers import Timer, TimerQueue
@@ -46,13 +47,16 @@ class EventLoop:
     def __init__(
         self, selector: selectors.BaseSelector | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._selector = selectors.DefaultSelector() if selector is None else selector
+        self._selector = default_selector() if selector is None else selector
+        self._poll = poll_of(self._selector)
         self._clock = clock
         self._ready: deque[Handle] = deque()
         self._timers = TimerQueue()
         self._due: deque[Timer] = deque()
         self._flushes: deque[Callable[[], object]] = deque()
         self._closes: deque[Callable[[], object]] = deque()
+        self.defer_flush = self._flushes.append  # calls what it is given when the callbacks of this turn are done,
+        self.defer_close = self._closes.append  # and this as the last thing of the turn, so that nothing comes after it
         self._waker = Waker()
         self._bell = Watch(self._selector, self._waker, self._waker.drain, nothing_to_do)
         self._bell.want(_READ)
@@ -95,9 +99,9 @@ class EventLoop:
         self._in_turn = True
         try:
             self._run_deferred()  # what was written or closed outside a turn leaves before the poll, too
-            events = self._selector.select(self._poll_timeout(timeout))
+            ready = self._poll(self._poll_timeout(timeout))
             self._turns += 1
-            self._run_events(events)
+            self._run_events(ready)
             self._run_timers()
             self._run_ready()
             self._run_deferred()
@@ -190,14 +194,6 @@ class EventLoop:
         """Run a blocking call in a thread; `on_done(future)` is then called on the loop thread."""
         self._check_open()
         return self._threads.submit(function, args, on_done)
-
-    def defer_flush(self, callback: Callable[[], object]) -> None:
-        """Call when the callbacks of this turn are done, before its closes: for writes to leave together."""
-        self._flushes.append(callback)
-
-    def defer_close(self, callback: Callable[[], object]) -> None:
-        """Call as the last thing of this turn: for ends, so that nothing comes after them."""
-        self._closes.append(callback)
 
     # --- file objects
 
@@ -295,14 +291,20 @@ class EventLoop:
             timeout = until if timeout is None else min(timeout, until)
         return timeout if timeout is None else max(0, timeout)
 
-    def _run_events(self, events: list[tuple[selectors.SelectorKey, int]]) -> None:
-        self._events += len(events)
-        for key, mask in events:
-            watch = key.data
+    def _run_events(self, ready: Ready) -> None:
+        """Call who is ready, unless an earlier callback of this turn gave that up."""
+        self._events += len(ready)
+        for watch, mask in ready:
             if mask & watch.mask & _READ:
-                self._guard(watch.on_read, key.fileobj)
+                try:
+                    watch.on_read()
+                except BaseException as exc:
+                    self._callback_raised(exc, watch.on_read, watch)
             if mask & watch.mask & _WRITE:
-                self._guard(watch.on_write, key.fileobj)
+                try:
+                    watch.on_write()
+                except BaseException as exc:
+                    self._callback_raised(exc, watch.on_write, watch)
 
     def _run_timers(self) -> None:
         """Run what is due now; a timer that these set up waits for the next turn, even if it is due at once."""
@@ -324,24 +326,36 @@ class EventLoop:
     def _run_deferred(self) -> None:
         """Let writes leave, then closes happen; a close may write or close again, so until nothing is left."""
         while self._flushes or self._closes:
-            while self._flushes:
-                self._guard(self._flushes.popleft())
+            self._run_flushes()
             for _ in range(len(self._closes)):
                 self._guard(self._closes.popleft())
+
+    def _run_flushes(self) -> None:
+        flushes = self._flushes
+        while flushes:
+            callback = flushes.popleft()
+            try:
+                callback()
+            except BaseException as exc:
+                self._callback_raised(exc, callback)
 
     def _run(self, handle: Handle) -> None:
         if not handle.cancelled:
             self._calls += 1
             self._guard(handle)
 
-    def _guard(self, callback: Callable[[], object], fileobj: Any = None) -> None:
+    def _guard(self, callback: Callable[[], object]) -> None:
         try:
             callback()
-        except (KeyboardInterrupt, SystemExit):
-            raise
         except BaseException as exc:
-            known = {"handle": callback} if fileobj is None else {"handle": callback, "fileobj": fileobj}
-            self.call_exception_handler({"message": "exception in a callback", "exception": exc, **known})
+            self._callback_raised(exc, callback)
+
+    def _callback_raised(self, exc: BaseException, callback: Callable[[], object], watch: Watch | None = None) -> None:
+        """Report what came out of a callback, but let through what is meant to end the program."""
+        if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+            raise exc
+        known = {"handle": callback} if watch is None else {"handle": callback, "fileobj": watch.fileobj}
+        self.call_exception_handler({"message": "exception in a callback", "exception": exc, **known})
 
     def _check_open(self) -> None:
         if self._closed:

@@ -14,7 +14,7 @@ class Watch:
     same turn gave up is not called.
     """
 
-    __slots__ = ("_fileobj", "_selector", "closed", "mask", "on_read", "on_write")
+    __slots__ = ("_selector", "closed", "fileobj", "mask", "on_read", "on_write")
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class Watch:
         on_write: Callable[[], object],
     ) -> None:
         self._selector = selector
-        self._fileobj = fileobj
+        self.fileobj = fileobj
         self.on_read = on_read
         self.on_write = on_write
         self.mask = 0
@@ -35,11 +35,11 @@ class Watch:
         if mask == self.mask or self.closed:
             return
         if not self.mask:
-            self._selector.register(self._fileobj, mask, self)
+            self._selector.register(self.fileobj, mask, self)
         elif not mask:
-            self._selector.unregister(self._fileobj)
+            self._selector.unregister(self.fileobj)
         else:
-            self._selector.modify(self._fileobj, mask, self)
+            self._selector.modify(self.fileobj, mask, self)
         self.mask = mask
 
     def close(self) -> None:

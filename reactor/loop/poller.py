@@ -1,0 +1,61 @@
+"""Poller: one bounded look at what is ready. Law: what it returns is resolved, for a number may change its file in a turn.
+
+Any `selectors.BaseSelector` can be looked at. The one that a loop has on Linux, unless it is given another, is the
+standard library's with a bound on one look: the library's own makes room for as many events as there are registrations
+and returns them all, and 5,000 at once are out of the processor's caches when their answers are sent.
+"""
+
+from __future__ import annotations
+
+import math
+import selectors
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+_MOST_EVENTS = 128  # in one look; the kernel puts who isn't among them at the head of the next one
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+
+Ready = list[tuple[Any, int]]  # data of registrations; EVENT_READ, EVENT_WRITE or both
+Poll = Callable[["float | None"], Ready]
+
+
+def poll_of(selector: selectors.BaseSelector) -> Poll:
+    """Return what looks once, waiting as `selector.select(timeout)` does."""
+    return getattr(selector, "poll", None) or partial(_select, selector)
+
+
+def default_selector() -> selectors.BaseSelector:
+    """Return a new selector, the best that this system has."""
+    return EpollSelector() if sys.platform == "linux" else selectors.DefaultSelector()
+
+
+def _select(selector: selectors.BaseSelector, timeout: float | None) -> Ready:
+    return [(key.data, mask) for key, mask in selector.select(timeout)]
+
+
+if sys.platform == "linux":
+    from select import EPOLLIN, EPOLLOUT, epoll
+
+    # By the event bits of epoll: an error or a hang-up is for whoever is interested in anything.
+    _MASKS = [(_READ if event & ~EPOLLOUT else 0) | (_WRITE if event & ~EPOLLIN else 0) for event in range(32)]
+
+    class EpollSelector(selectors.EpollSelector):
+        """The standard library's, and `poll()`. Its two attributes here are the same in every Python since 3.4."""
+
+        _selector: epoll
+        _fd_to_key: dict[int, selectors.SelectorKey]
+
+        def poll(self, timeout: float | None = None) -> Ready:
+            """Return the data of at most 128 registrations, and what each is ready for."""
+            if timeout is None:
+                timeout = -1
+            elif timeout > 0:
+                timeout = math.ceil(timeout * 1e3) * 1e-3  # epoll knows milliseconds; earlier would be too early
+            keys = self._fd_to_key
+            found = self._selector.poll(timeout, _MOST_EVENTS)
+            try:
+                return [(keys[fd].data, _MASKS[event & 31]) for fd, event in found]
+            except KeyError:  # closed without being unregistered, and still open in another process
+                return [(keys[fd].data, _MASKS[event & 31]) for fd, event in found if fd in keys]
