@@ -8,20 +8,33 @@ two atomic operations where nobody waits, and up to a switch interval (5 ms) whe
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.list cimport PyList_CheckExact
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.errno cimport errno
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
+from libc.string cimport memset
 
 from reactor.framing._codec_c cimport BODY, Decoder, Encoder
 
+from . import buffers
+
 cdef extern from "sys/socket.h":
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
     ssize_t recv(int fd, void *buffer, size_t size, int flags)
     ssize_t send(int fd, const void *buffer, size_t size, int flags)
+    ssize_t sendmsg(int fd, const msghdr *message, int flags)
     int MSG_NOSIGNAL
 
-cdef Py_ssize_t FIRST_ROOM = 512
+cdef enum:
+    FIRST_ROOM = 512
+    MOST_LARGE = 8  # bodies that are gathered into one send
+
+cdef Py_ssize_t JOIN_BELOW = buffers.JOIN_BELOW
 
 
 @cython.final
@@ -41,8 +54,11 @@ cdef class Pump:
     cdef object owner_of_memory  # a memoryview, which keeps its bytearray from moving: the pointer stays good with it
     cdef char *memory
     cdef Py_ssize_t memory_size
-    cdef char *out
+    cdef char *out  # what waits to be sent, but for the large bodies
     cdef Py_ssize_t out_size, out_room
+    cdef list large  # bodies by reference, None if there is none;
+    cdef Py_ssize_t cuts[MOST_LARGE]  # each stands behind so many bytes of `out`
+    cdef readonly Py_ssize_t waiting
 
     def __cinit__(
         self, sock, decoder, encoder, memory, protocol, bint as_list, inbox, outbox, defer, int budget,
@@ -71,14 +87,16 @@ cdef class Pump:
     def receive(self):
         """Read once, and deliver what is whole."""
         cdef Py_ssize_t count
+        cdef int code
         cdef bint was_in_frame = self.in_frame
         if self.decoder.state == BODY and self.decoder.body is not None and self.decoder.body.filled >= self.direct_from:
             self.inbox.read_ready()  # a large body goes straight into its place
             self.note()
             return
         count = recv(self.fd, self.memory, self.memory_size, 0)
+        code = errno
         if count <= 0:
-            self.inbox.read_nothing(count, errno)
+            self.inbox.read_nothing(count, code)
             return
         self.bytes_received += count
         if self.clocked:
@@ -133,30 +151,37 @@ cdef class Pump:
 
         Raises FrameTooLarge, and has then sent nothing.
         """
-        cdef Py_ssize_t size, header
-        if self.sending and PyBytes_CheckExact(message) and self.encoder.offset == 0 and not prefix:
-            size = PyBytes_GET_SIZE(message)
-            header = self.encoder.header_size(size)
-            if self.out_size + header + size <= self.room:
-                self.reserve(header + size)
-                self.encoder.put(<uint8_t *>self.out + self.out_size, message, header)
-                self.out_size += header + size
-                return
-        self.outbox.write(self.encoder.encode(message, prefix))
+        cdef bytes body = as_bytes(message), front = as_bytes(prefix)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(body), header = self.encoder.header_size(size, front)
+        if not self.has_room(header + size):
+            self.outbox.write([self.encoder.header(size, front), body], header + size)
+        elif size < JOIN_BELOW:
+            self.out_size += self.encoder.put(self.reserve(header + size), front, body)
+            self.queued(header + size)
+        else:
+            self.out_size += self.encoder.put_header(self.reserve(header), front, size)
+            self.refer_to(body)
+            self.queued(header + size)
 
     def send_many(self, messages):
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
-        cdef bytes data = self.encoder.encode_many(messages)
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
-        if self.sending and self.out_size + size <= self.room:
-            self.reserve(size)
-            memcpy(self.out + self.out_size, PyBytes_AS_STRING(data), size)
+        cdef list texts = self.encoder.texts(messages)
+        cdef Py_ssize_t size = self.encoder.size_of(texts)
+        if self.has_room(size):
+            self.encoder.put_all(self.reserve(size), texts)
             self.out_size += size
+            self.queued(size)
         else:
-            self.outbox.write(data)
+            self.outbox.write([self.encoder.encode_many(texts)], size)
 
-    cdef int reserve(self, Py_ssize_t size) except -1:
-        """Make room for `size` bytes more, and see to it that they leave with this turn."""
+    cdef bint has_room(self, Py_ssize_t size) noexcept:
+        """Whether so much more may wait here."""
+        if not self.sending or self.waiting + size > self.room:
+            return False
+        return self.large is None or PyList_GET_SIZE(self.large) < MOST_LARGE
+
+    cdef uint8_t *reserve(self, Py_ssize_t size) except NULL:
+        """Return where `size` bytes more can be written."""
         cdef Py_ssize_t room = max(2 * self.out_room, max(self.out_size + size, FIRST_ROOM))
         cdef char *out
         if self.out_size + size > self.out_room:
@@ -165,6 +190,19 @@ cdef class Pump:
                 raise MemoryError
             self.out = out
             self.out_room = room
+        return <uint8_t *>self.out + self.out_size
+
+    cdef int refer_to(self, bytes body) except -1:
+        """Let a large body follow what is in `out`. There are fewer than MOST_LARGE: has_room() has seen to that."""
+        if self.large is None:
+            self.large = []
+        self.cuts[PyList_GET_SIZE(self.large)] = self.out_size
+        self.large.append(body)
+        return 0
+
+    cdef int queued(self, Py_ssize_t size) except -1:
+        """Count what was queued, and see to it that it leaves with this turn."""
+        self.waiting += size
         if not self.flush_due:
             self.flush_due = True
             self.defer(self.flush)
@@ -173,34 +211,63 @@ cdef class Pump:
     def flush(self):
         """Send what this turn has queued, at once if the socket takes all of it."""
         cdef Py_ssize_t count
+        cdef int code
         self.flush_due = False
-        if self.out_size == 0:
+        if self.waiting == 0:
             return
         if not self.sending:
             self.outbox.flush()
             return
-        count = send(self.fd, self.out, self.out_size, MSG_NOSIGNAL)
-        if count != self.out_size:
-            self.outbox.sent_short(count, errno)
+        count = send(self.fd, self.out, self.out_size, MSG_NOSIGNAL) if self.large is None else self.send_gathered()
+        code = errno
+        if count != self.waiting:
+            self.outbox.sent_short(count, code)
             return
         self.bytes_sent += count
         self.forget()
         if self.clocked:
             self.outbox.touch()
 
+    cdef Py_ssize_t send_gathered(self) noexcept:
+        """Send `out` and the large bodies in their order, with one call."""
+        cdef iovec parts[2 * MOST_LARGE + 1]
+        cdef msghdr message
+        cdef Py_ssize_t i, begin = 0
+        cdef int count = 0
+        memset(&message, 0, sizeof(message))
+        for i in range(PyList_GET_SIZE(self.large)):
+            body = <bytes>PyList_GET_ITEM(self.large, i)
+            parts[count].iov_base = self.out + begin
+            parts[count].iov_len = self.cuts[i] - begin
+            parts[count + 1].iov_base = PyBytes_AS_STRING(body)
+            parts[count + 1].iov_len = PyBytes_GET_SIZE(body)
+            begin = self.cuts[i]
+            count += 2
+        parts[count].iov_base = self.out + begin
+        parts[count].iov_len = self.out_size - begin
+        message.msg_iov = parts
+        message.msg_iovlen = count + 1
+        return sendmsg(self.fd, &message, MSG_NOSIGNAL)
+
     cdef void forget(self) noexcept:
         """An idle connection holds no buffer."""
         free(self.out)
         self.out = NULL
-        self.out_size = self.out_room = 0
+        self.large = None
+        self.waiting = self.out_size = self.out_room = 0
 
     def take_out(self):
         """Hand over what waits here, for a queue that can wait longer."""
-        cdef bytes data = PyBytes_FromStringAndSize(self.out, self.out_size)
+        cdef list chunks = []
+        cdef Py_ssize_t i, begin = 0
+        for i in range(0 if self.large is None else PyList_GET_SIZE(self.large)):
+            chunks.append(PyBytes_FromStringAndSize(self.out + begin, self.cuts[i] - begin))
+            chunks.append(self.large[i])
+            begin = self.cuts[i]
+        chunks.append(PyBytes_FromStringAndSize(self.out + begin, self.out_size - begin))
         self.forget()
-        return data
+        return chunks
 
-    @property
-    def waiting(self):
-        """Bytes that wait here to be sent."""
-        return self.out_size
+
+cdef inline bytes as_bytes(data):
+    return <bytes>data if PyBytes_CheckExact(data) else memoryview(data).tobytes()

@@ -38,6 +38,7 @@ cdef class Decoder:
     cdef int release(self) except -1
     cdef int own(self) except -1
     cdef list collect(self)
+    cdef bint is_between(self) noexcept
     cdef bytes whole(self)
     cdef Py_ssize_t varint_header(self, const uint8_t *at, Py_ssize_t left, uint64_t *value) noexcept
     cdef object step(self)
@@ -71,6 +72,10 @@ cdef class Encoder:
     cdef int64_t limit, adjustment
     cdef uint64_t field_max
 
+    cdef list texts(self, bodies)
+    cdef Py_ssize_t size_of(self, list texts) except -1
+    cdef void put_all(self, uint8_t *at, list texts) noexcept
     cdef bytes checked(self, body)
-    cdef Py_ssize_t header_size(self, Py_ssize_t size) except -1
-    cdef void put(self, uint8_t *at, bytes text, Py_ssize_t header) noexcept
+    cdef Py_ssize_t header_size(self, Py_ssize_t size, bytes front) except -1
+    cdef Py_ssize_t put(self, uint8_t *at, bytes front, bytes text) noexcept
+    cdef Py_ssize_t put_header(self, uint8_t *at, bytes front, Py_ssize_t size) noexcept

@@ -367,10 +367,20 @@ class Encoder:
 
     def encode(self, body: BytesLike, prefix: BytesLike = b"") -> bytes:
         """Return one frame."""
-        body, prefix = _as_bytes(body), _as_bytes(prefix)
+        body = _as_bytes(body)
+        return self.header(len(body), prefix) + body
+
+    def header(self, size: int, prefix: BytesLike = b"") -> bytes:
+        """Return what stands in front of a body of `size` bytes."""
+        prefix = _as_bytes(prefix)
         if len(prefix) != self._offset:
             raise verdicts.wrong_prefix(len(prefix), self._offset)
-        return prefix + self._header(len(body)) + body
+        if size > self._limit:
+            raise verdicts.body_over_limit(size, self._limit)
+        length = size - self._adjustment
+        if not 0 <= length <= self._field_max:
+            raise verdicts.body_over_field(size, self._adjustment, self._field_max, self._limit)
+        return prefix + self._pack(length)
 
     def encode_many(self, bodies: Iterable[BytesLike]) -> bytes:
         """Return the frames of all bodies, joined."""
@@ -379,17 +389,9 @@ class Encoder:
         parts = []
         for item in bodies:
             body = _as_bytes(item)
-            parts.append(self._header(len(body)))
+            parts.append(self.header(len(body)))
             parts.append(body)
         return b"".join(parts)
-
-    def _header(self, size: int) -> bytes:
-        if size > self._limit:
-            raise verdicts.body_over_limit(size, self._limit)
-        length = size - self._adjustment
-        if not 0 <= length <= self._field_max:
-            raise verdicts.body_over_field(size, self._adjustment, self._field_max, self._limit)
-        return self._pack(length)
 
 
 def _as_bytes(data: BytesLike) -> bytes:

@@ -15,6 +15,7 @@ from typing import Protocol as Interface
 
 from ..framing import BytesLike, Decoder, Encoder, Piece
 from ..protocol import FramedProtocol
+from .buffers import JOIN_BELOW, WriteBuffer, snapshot
 
 
 class Inbox(Interface):
@@ -30,7 +31,7 @@ class Inbox(Interface):
 class Outbox(Interface):
     """Who takes over in sending."""
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, chunks: list[bytes], size: int) -> None: ...
     def flush(self) -> None: ...
     def sent_short(self, count: int, code: int) -> None: ...
     def touch(self) -> None: ...
@@ -71,9 +72,9 @@ class Pump:
         self._budget = budget
         self._direct_from = direct_from
         self._in_frame = self._flush_due = False
-        self._out: list[bytes] = []
+        self._out = WriteBuffer()
         self.reading = self.sending = self.clocked = False
-        self.room = self.waiting = self.bytes_received = self.bytes_sent = 0
+        self.room = self.bytes_received = self.bytes_sent = 0
 
     def receive(self) -> None:
         """Read once, and deliver what is whole."""
@@ -121,17 +122,22 @@ class Pump:
 
         Raises FrameTooLarge, and has then sent nothing.
         """
-        self._queue(self._encoder.encode(message, prefix))
+        body = snapshot(message)
+        size = len(body)
+        if size < JOIN_BELOW and size <= self.room:
+            self._queue([self._encoder.encode(body, prefix)])
+        else:
+            self._queue([self._encoder.header(size, prefix), body])
 
     def send_many(self, messages: Iterable[BytesLike]) -> None:
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
-        self._queue(self._encoder.encode_many(messages))
+        self._queue([self._encoder.encode_many(messages)])
 
-    def _queue(self, data: bytes) -> None:
-        if not (self.sending and self.waiting + len(data) <= self.room):
-            return self._outbox.write(data)
-        self._out.append(data)
-        self.waiting += len(data)
+    def _queue(self, chunks: list[bytes]) -> None:
+        size = sum(map(len, chunks))
+        if not (self.sending and self._out.size + size <= self.room):
+            return self._outbox.write(chunks, size)
+        self._out.extend(chunks, size)
         if not self._flush_due:
             self._flush_due = True
             self._defer(self.flush)
@@ -140,26 +146,28 @@ class Pump:
     def flush(self) -> None:
         """Send what this turn has queued, at once if the socket takes all of it."""
         self._flush_due = False
-        if not self.waiting:
+        if not self._out.size:
             return
         if not self.sending:
             return self._outbox.flush()
-        if len(self._out) > 1:
-            self._out = [b"".join(self._out)]
+        chunks = self._out.next_chunks()
         try:
-            count = self._sock.send(self._out[0])
+            count = self._sock.send(chunks[0]) if len(chunks) == 1 else self._sock.sendmsg(chunks)
         except OSError as exc:
             return self._outbox.sent_short(-1, exc.errno or errno.EIO)
-        if count != self.waiting:
+        if count != self._out.size:
             return self._outbox.sent_short(count, 0)
         self.bytes_sent += count
-        self._out, self.waiting = [], 0
+        self._out.clear()
         if self.clocked:
             self._outbox.touch()
         return None
 
-    def take_out(self) -> bytes:
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait here to be sent."""
+        return self._out.size
+
+    def take_out(self) -> list[bytes]:
         """Hand over what waits here, for a queue that can wait longer."""
-        data = b"".join(self._out)
-        self._out, self.waiting = [], 0
-        return data
+        return self._out.take()

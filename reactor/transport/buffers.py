@@ -9,7 +9,7 @@ from itertools import islice
 from ..framing import BytesLike
 
 READ_SIZE = 256 * 1024  # bytes in one read at most; more costs cache misses (picows#117)
-_JOIN_BELOW = 16 * 1024  # a smaller chunk is cheaper to copy into its neighbours than to gather
+JOIN_BELOW = 8 * 1024  # a smaller chunk is cheaper to copy into its neighbours than to gather
 _GATHER = 64  # chunks in one gathered send; far under IOV_MAX, which is 1024 or more
 
 
@@ -21,7 +21,7 @@ class WriteBuffer:
 
     __slots__ = ("_chunks", "_small", "_start", "held", "high", "low", "paused", "size")
 
-    def __init__(self, high: int, low: int) -> None:
+    def __init__(self, high: int = 0, low: int = 0) -> None:
         self._chunks: deque[bytes] = deque()
         self._start = 0  # bytes of the first chunk that are sent already
         self._small: list[bytes] = []  # behind the chunks: what will be joined to one
@@ -44,7 +44,7 @@ class WriteBuffer:
     def extend(self, chunks: Iterable[bytes], size: int) -> None:
         """Queue chunks of `size` bytes together. An empty one is let go: it would never be sent."""
         for chunk in chunks:
-            if len(chunk) >= _JOIN_BELOW:
+            if len(chunk) >= JOIN_BELOW:
                 self._settle()
                 self._chunks.append(chunk)
             elif chunk:
@@ -73,6 +73,13 @@ class WriteBuffer:
         while chunks and count >= len(chunks[0]):
             count -= len(chunks.popleft())
         self._start = count
+
+    def take(self) -> list[bytes]:
+        """Give up what waits; none of it has been sent."""
+        self._settle()
+        chunks = list(self._chunks)
+        self.clear()
+        return chunks
 
     def clear(self) -> None:
         self._chunks.clear()

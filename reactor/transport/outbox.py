@@ -85,8 +85,8 @@ class Outbox:
     def absorb(self) -> None:
         """Take over what the pump has queued."""
         if self.pump is not None and self.pump.waiting:
-            data = self.pump.take_out()
-            self.buffer.extend((data,), len(data))
+            size = self.pump.waiting
+            self.buffer.extend(self.pump.take_out(), size)
             self.set_sending()  # what the pump would queue from now on, it would send before this
             self._defer_flush()
 
@@ -104,8 +104,8 @@ class Outbox:
             self.pump.reading = self.pump.sending = False
             self.pump = None
 
-    def write(self, data: bytes) -> None:
-        self._owner.enqueue((data,), len(data))
+    def write(self, chunks: Iterable[bytes], size: int) -> None:
+        self._owner.enqueue(chunks, size)
 
     def sent_short(self, count: int, code: int) -> None:
         """Take over a send of the pump's that left something, or failed with the errno `code`."""
