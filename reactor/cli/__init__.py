@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import NoReturn, Protocol
 
-from . import demo, dump, echo, send
+from . import bench, demo, dump, echo, send
 from .failure import FAILED, MISUSED, Failure, reason
 
 
@@ -21,7 +21,7 @@ class Command(Protocol):
     def run(self, args: Namespace) -> None: ...
 
 
-_COMMANDS: dict[str, Command] = {"demo": demo, "echo": echo, "send": send, "dump": dump}
+_COMMANDS: dict[str, Command] = {"demo": demo, "echo": echo, "send": send, "dump": dump, "bench": bench}
 
 
 class Parser(ArgumentParser):
