@@ -265,7 +265,7 @@ class Reactor(EventLoop):
                 connector.cancel()
             for connection in list(self._connections):
                 connection.abort()
-            self._run_deferred()
+            self._run_closes()
             for linger in list(self._lingers):
                 linger.close()
         super().close()

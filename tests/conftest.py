@@ -56,7 +56,7 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         start(self)
 
     monkeypatch.setattr(Connection, "start", noted)
-    monkeypatch.setattr(eventloop, "_log_context", reports.append)
+    monkeypatch.setattr(eventloop, "log_context", reports.append)
     before = _open_fds()
     yield
     assert reports == [], "unexpected reports"

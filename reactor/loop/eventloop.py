@@ -6,7 +6,6 @@ poll; fd callbacks; due timers; the ready queue as it stood; this turn's writes 
 
 from __future__ import annotations
 
-import logging
 import os
 import selectors
 import threading
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 
 from .handle import Handle
 from .poller import Ready, default_selector, poll_of
+from .report import log_context
 from .signals import Signals
 from .threads import Threads
 from .timers import Timer, TimerQueue
@@ -33,7 +33,6 @@ T = TypeVar("T")
 Loop = TypeVar("Loop", bound="EventLoop")
 ExceptionHandler = Callable[["EventLoop", dict[str, Any]], object]
 
-_log = logging.getLogger(__name__)
 _loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 
 
@@ -82,14 +81,21 @@ class EventLoop:
         give_interrupts_back = self._signals.take_interrupts(self.stop)
         self._running = True
         try:
-            self.run_once()
-            while not self._stopping:
-                self.run_once()
+            self._make_turns()
         finally:
             try:
                 give_interrupts_back()
             finally:
                 self._running = self._stopping = False
+
+    def _make_turns(self) -> None:
+        self.run_once()
+        self._in_turn = True
+        try:
+            while not self._stopping:
+                self._turn(None)
+        finally:
+            self._in_turn = False
 
     def run_once(self, timeout: float | None = None) -> None:
         """Make one turn; wait at most `timeout` seconds for something to happen (None: as long as it takes)."""
@@ -98,13 +104,8 @@ class EventLoop:
             raise RuntimeError("a turn can't be made from inside a turn")
         self._in_turn = True
         try:
-            self._run_deferred()  # what was written or closed outside a turn leaves before the poll, too
-            ready = self._poll(self._poll_timeout(timeout))
-            self._turns += 1
-            self._run_events(ready)
-            self._run_timers()
-            self._run_ready()
-            self._run_deferred()
+            self._run_closes()  # what was written or closed outside a turn leaves before the poll, too
+            self._turn(None if timeout is None else max(0, timeout))
         finally:
             self._in_turn = False
 
@@ -257,14 +258,14 @@ class EventLoop:
         self._reports += 1
         handler = self._exception_handler
         if handler is None:
-            return _log_context(context)
+            return log_context(context)
         try:
             handler(self, context)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            _log_context(context)
-            _log_context({"message": "exception in the exception handler", "exception": exc})
+            log_context(context)
+            log_context({"message": "exception in the exception handler", "exception": exc})
 
     def stats(self) -> dict[str, int]:
         """Return counters since the start, and sizes as they are now."""
@@ -282,33 +283,55 @@ class EventLoop:
 
     # --- the turn
 
-    def _poll_timeout(self, timeout: float | None) -> float | None:
-        if self._ready or self._due or self._flushes or self._closes or self._stopping:
-            return 0
+    def _turn(self, timeout: float | None) -> None:
+        """Do what there is to do, in the order of a turn; asking first is cheaper than calling for nothing."""
+        if self._ready or self._due or self._stopping:
+            timeout = 0
+        elif self._timers.heap:
+            timeout = self._until_due(timeout)
+        ready = self._poll(timeout)
+        self._turns += 1
+        if ready:
+            self._run_events(ready)
+        if self._due or self._timers.heap:
+            self._run_timers()
+        if self._ready:
+            self._run_ready()
+        if self._flushes:
+            self._run_flushes()
+        if self._closes:
+            self._run_closes()
+
+    def _until_due(self, timeout: float | None) -> float | None:
+        """Return how long to wait at most, for the next timer."""
         deadline = self._timers.next_deadline()
-        if deadline is not None:
-            until = min(max(0.0, deadline - self._clock()), _LONGEST_POLL)
-            timeout = until if timeout is None else min(timeout, until)
-        return timeout if timeout is None else max(0, timeout)
+        if deadline is None:
+            return timeout
+        until = min(max(0.0, deadline - self._clock()), _LONGEST_POLL)
+        return until if timeout is None else min(timeout, until)
 
     def _run_events(self, ready: Ready) -> None:
         """Call who is ready, unless an earlier callback of this turn gave that up."""
         self._events += len(ready)
         for watch, mask in ready:
-            if mask & watch.mask & _READ:
+            if mask != _WRITE and watch.mask & _READ:
+                callback = watch.on_read
                 try:
-                    watch.on_read()
+                    callback()
                 except BaseException as exc:
-                    self._callback_raised(exc, watch.on_read, watch)
-            if mask & watch.mask & _WRITE:
+                    self._callback_raised(exc, callback, watch)
+            if mask != _READ and watch.mask & _WRITE:
+                callback = watch.on_write
                 try:
-                    watch.on_write()
+                    callback()
                 except BaseException as exc:
-                    self._callback_raised(exc, watch.on_write, watch)
+                    self._callback_raised(exc, callback, watch)
 
     def _run_timers(self) -> None:
         """Run what is due now; a timer that these set up waits for the next turn, even if it is due at once."""
-        self._due.extend(self._timers.pop_due(self._clock()))
+        deadline = self._timers.next_deadline()
+        if deadline is not None and deadline <= (now := self._clock()):
+            self._due.extend(self._timers.pop_due(now))
         while self._due:
             timer = self._due.popleft()
             self._timers_run += not timer.cancelled
@@ -323,14 +346,8 @@ class EventLoop:
         for _ in range(len(self._ready)):
             self._run(self._ready.popleft())
 
-    def _run_deferred(self) -> None:
-        """Let writes leave, then closes happen; a close may write or close again, so until nothing is left."""
-        while self._flushes or self._closes:
-            self._run_flushes()
-            for _ in range(len(self._closes)):
-                self._guard(self._closes.popleft())
-
     def _run_flushes(self) -> None:
+        """Let this turn's writes leave."""
         flushes = self._flushes
         while flushes:
             callback = flushes.popleft()
@@ -338,6 +355,13 @@ class EventLoop:
                 callback()
             except BaseException as exc:
                 self._callback_raised(exc, callback)
+
+    def _run_closes(self) -> None:
+        """Let ends happen; an end may write or close again, so until nothing is left."""
+        while self._flushes or self._closes:
+            self._run_flushes()
+            for _ in range(len(self._closes)):
+                self._guard(self._closes.popleft())
 
     def _run(self, handle: Handle) -> None:
         if not handle.cancelled:
@@ -369,17 +393,3 @@ def _abandon_loops() -> None:
 
 
 os.register_at_fork(after_in_child=_abandon_loops)
-
-
-def _log_context(context: dict[str, Any]) -> None:
-    exc = context.get("exception")
-    details = "".join(f"; {key}: {_shown(context[key])}" for key in context if key not in ("message", "exception"))
-    info = (type(exc), exc, exc.__traceback__) if isinstance(exc, BaseException) else None
-    _log.error("%s%s", context.get("message", "unhandled report"), details, exc_info=info)
-
-
-def _shown(value: object) -> str:
-    try:
-        return repr(value)
-    except Exception as exc:  # half made objects are what broken programs report
-        return f"<{type(value).__name__} whose repr raises {type(exc).__name__}>"

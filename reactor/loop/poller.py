@@ -1,4 +1,4 @@
-"""Poller: one bounded look at what is ready. Law: what it returns is resolved, for a number may change its file in a turn.
+"""One bounded look at what is ready. Law: what it returns is resolved, for a number may change its file in a turn.
 
 Any `selectors.BaseSelector` can be looked at. The one that a loop has on Linux, unless it is given another, is the
 standard library's with a bound on one look: the library's own makes room for as many events as there are registrations
@@ -38,24 +38,42 @@ def _select(selector: selectors.BaseSelector, timeout: float | None) -> Ready:
 if sys.platform == "linux":
     from select import EPOLLIN, EPOLLOUT, epoll
 
-    # By the event bits of epoll: an error or a hang-up is for whoever is interested in anything.
-    _MASKS = [(_READ if event & ~EPOLLOUT else 0) | (_WRITE if event & ~EPOLLIN else 0) for event in range(32)]
+    def _mask_of(event: int) -> int:
+        """Translate epoll's bits: an error or a hang-up is for whoever is interested in anything."""
+        return (_READ if event & ~EPOLLOUT else 0) | (_WRITE if event & ~EPOLLIN else 0)
 
     class EpollSelector(selectors.EpollSelector):
-        """The standard library's, and `poll()`. Its two attributes here are the same in every Python since 3.4."""
+        """The standard library's, and `poll()`."""
 
-        _selector: epoll
-        _fd_to_key: dict[int, selectors.SelectorKey]
+        _selector: epoll  # the base's; so named in every Python since 3.4
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._data: dict[int, Any] = {}
+
+        def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+            key = super().register(fileobj, events, data)
+            self._data[key.fd] = data
+            return key
+
+        def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+            key = super().unregister(fileobj)
+            del self._data[key.fd]
+            return key
+
+        def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+            key = super().modify(fileobj, events, data)
+            self._data[key.fd] = data
+            return key
 
         def poll(self, timeout: float | None = None) -> Ready:
             """Return the data of at most 128 registrations, and what each is ready for."""
-            if timeout is None:
-                timeout = -1
-            elif timeout > 0:
-                timeout = math.ceil(timeout * 1e3) * 1e-3  # epoll knows milliseconds; earlier would be too early
-            keys = self._fd_to_key
-            found = self._selector.poll(timeout, _MOST_EVENTS)
-            try:
-                return [(keys[fd].data, _MASKS[event & 31]) for fd, event in found]
-            except KeyError:  # closed without being unregistered, and still open in another process
-                return [(keys[fd].data, _MASKS[event & 31]) for fd, event in found if fd in keys]
+            if timeout:
+                timeout = math.ceil(timeout * 1e3) * 1e-3  # epoll knows milliseconds; less would be too early
+            data, ready = self._data, []
+            for fd, event in self._selector.poll(timeout, _MOST_EVENTS):
+                try:
+                    ready.append((data[fd], _READ if event == EPOLLIN else _mask_of(event)))
+                except KeyError:  # closed without being unregistered, and still open in another process
+                    continue
+            return ready

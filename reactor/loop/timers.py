@@ -41,7 +41,7 @@ class TimerQueue:
     """A heap of timers; equal deadlines leave first in, first out. Cancelling is O(1): the heap is compacted later."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Timer]] = []
+        self.heap: list[tuple[float, int, Timer]] = []  # to be looked at: empty means that there is nothing to ask
         self._added = 0
         self._cancelled = 0
 
@@ -63,29 +63,29 @@ class TimerQueue:
 
     def next_deadline(self) -> float | None:
         """Return when the first timer is due."""
-        while self._heap and self._heap[0][2].cancelled:
-            heapq.heappop(self._heap)
+        while self.heap and self.heap[0][2].cancelled:
+            heapq.heappop(self.heap)
             self._cancelled -= 1
-        return self._heap[0][0] if self._heap else None
+        return self.heap[0][0] if self.heap else None
 
     def pop_due(self, now: float) -> Iterator[Timer]:
         """Remove and yield the timers due at `now`, in order."""
         while (when := self.next_deadline()) is not None and when <= now:
-            timer = heapq.heappop(self._heap)[2]
+            timer = heapq.heappop(self.heap)[2]
             timer._queue = None
             yield timer
 
     def note_cancelled(self) -> None:
         self._cancelled += 1
-        if self._cancelled > _COMPACT_FROM and 2 * self._cancelled > len(self._heap):
-            self._heap = [entry for entry in self._heap if not entry[2].cancelled]
-            heapq.heapify(self._heap)
+        if self._cancelled > _COMPACT_FROM and 2 * self._cancelled > len(self.heap):
+            self.heap = [entry for entry in self.heap if not entry[2].cancelled]
+            heapq.heapify(self.heap)
             self._cancelled = 0
 
     def __len__(self) -> int:
-        return len(self._heap) - self._cancelled
+        return len(self.heap) - self._cancelled
 
     def _push(self, timer: Timer) -> None:
         timer._queue = self
         self._added += 1
-        heapq.heappush(self._heap, (timer.when, self._added, timer))
+        heapq.heappush(self.heap, (timer.when, self._added, timer))

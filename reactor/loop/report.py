@@ -1,0 +1,23 @@
+"""The log's words for what nobody else was told. Law: writing them down never raises."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+_log = logging.getLogger(__name__)
+
+
+def log_context(context: dict[str, Any]) -> None:
+    """Log what an exception handler would be given: `message`, `exception`, and what else is known."""
+    exc = context.get("exception")
+    details = "".join(f"; {key}: {_shown(context[key])}" for key in context if key not in ("message", "exception"))
+    info = (type(exc), exc, exc.__traceback__) if isinstance(exc, BaseException) else None
+    _log.error("%s%s", context.get("message", "unhandled report"), details, exc_info=info)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception as exc:  # half made objects are what broken programs report
+        return f"<{type(value).__name__} whose repr raises {type(exc).__name__}>"

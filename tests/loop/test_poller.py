@@ -1,0 +1,104 @@
+"""One look at what is ready: bounded, fair, and never about a file that isn't registered any more."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from reactor import EventLoop
+from reactor.loop import poller
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's")
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+Pairs = Callable[[int], list[tuple[socket.socket, socket.socket]]]
+
+
+@pytest.fixture
+def selector() -> Iterator[selectors.BaseSelector]:
+    with poller.default_selector() as selector:
+        yield selector
+
+
+@pytest.fixture
+def pairs() -> Iterator[Pairs]:
+    with ExitStack() as stack:
+        yield lambda count: [tuple(map(stack.enter_context, socket.socketpair())) for _ in range(count)]  # type: ignore[misc]
+
+
+def test_it_is_the_systems_own_with_a_bounded_look(selector: selectors.BaseSelector) -> None:
+    assert isinstance(selector, selectors.EpollSelector)
+
+
+def test_one_look_is_bounded_and_the_next_begins_with_who_was_left_out(
+    selector: selectors.BaseSelector, pairs: Pairs
+) -> None:
+    for number, (ours, peer) in enumerate(pairs(200)):
+        selector.register(ours, READ, number)
+        peer.send(b"x")
+    poll = poller.poll_of(selector)
+    first, second = [number for number, _ in poll(0)], [number for number, _ in poll(0)]
+    assert len(first) == len(second) == 128
+    assert set(second[:72]) == set(range(200)) - set(first)
+
+
+def test_everybody_is_served_though_more_are_ready_than_one_look_finds(pairs: Pairs) -> None:
+    served: set[int] = set()
+    with EventLoop() as loop:
+        for number, (ours, peer) in enumerate(pairs(300)):
+            loop.add_reader(ours, served.add, number)  # never reads, so all stay ready
+            peer.send(b"x")
+        for _ in range(3):
+            loop.run_once(0)
+    assert served == set(range(300))
+
+
+@pytest.mark.parametrize("events", [READ, WRITE, READ | WRITE])
+def test_a_hang_up_is_for_whoever_is_interested_in_anything(
+    selector: selectors.BaseSelector, pairs: Pairs, events: int
+) -> None:
+    ((ours, peer),) = pairs(1)
+    selector.register(ours, events, "data")
+    peer.close()
+    ((data, mask),) = poller.poll_of(selector)(0)
+    assert (data, mask & events) == ("data", events)
+
+
+def test_what_is_registered_anew_is_what_is_found(selector: selectors.BaseSelector, pairs: Pairs) -> None:
+    ((ours, peer),) = pairs(1)
+    peer.send(b"x")
+    poll = poller.poll_of(selector)
+    selector.register(ours, READ, "one")
+    selector.modify(ours, READ | WRITE, "two")
+    assert poll(0) == [("two", READ | WRITE)]
+    selector.unregister(ours)
+    assert poll(0) == []
+    selector.register(ours, READ, "three")
+    assert poll(0) == [("three", READ)]
+
+
+def test_a_file_closed_without_being_unregistered_is_passed_over(
+    selector: selectors.BaseSelector, pairs: Pairs
+) -> None:
+    ((ours, peer),) = pairs(1)
+    peer.send(b"x")
+    selector.register(ours, READ, "data")
+    kept = os.dup(ours.fileno())  # so the kernel goes on watching
+    ours.close()
+    selector.unregister(ours)
+    assert poller.poll_of(selector)(0) == []
+    os.close(kept)
+
+
+def test_any_other_selector_is_looked_at_as_it_is(pairs: Pairs) -> None:
+    ((ours, peer),) = pairs(1)
+    peer.send(b"x")
+    with selectors.SelectSelector() as selector:
+        selector.register(ours, READ, "data")
+        assert poller.poll_of(selector)(0) == [("data", READ)]
