@@ -49,6 +49,9 @@ cdef inline uint64_t load(const uint8_t *at, int width, bint little) noexcept:
 cdef inline void store(uint8_t *at, uint64_t value, int width, bint little) noexcept:
     """Write an unsigned integer of 1 to 8 bytes. The caller has made room for `width` of them."""
     cdef int i
+    if width == 4 and not little:
+        at[0], at[1], at[2], at[3] = value >> 24 & 0xFF, value >> 16 & 0xFF, value >> 8 & 0xFF, value & 0xFF
+        return
     for i in range(width):
         at[i if little else width - 1 - i] = value & 0xFF
         value >>= 8
@@ -140,7 +143,7 @@ cdef class Decoder:
         self.header_size = self.offset + self.width
         self.strip = -1 if self._strip is None else min(self._strip, MAX_LENGTH)
         self.limit = verdicts.check_limit(framing.max_frame_length)
-        self.pushed = self._discarded = 0
+        self._discarded = 0
 
     def __dealloc__(self):
         if self.viewed:
@@ -722,7 +725,8 @@ cdef class Encoder:
     cdef Py_ssize_t put_header(self, uint8_t *at, bytes front, Py_ssize_t size) noexcept:
         """Write the header of a body of `size` bytes, which `header_size()` has judged; return how long it is."""
         cdef uint64_t length = size - self.adjustment
-        memcpy(at, PyBytes_AS_STRING(front), self.offset)
+        if self.offset:
+            memcpy(at, PyBytes_AS_STRING(front), self.offset)
         if self.width:
             store(at + self.offset, length, self.width, self.little)
             return self.offset + self.width

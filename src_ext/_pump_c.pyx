@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, binding=False
 """The compiled twin of the pump; _pump_py.py is the reference, and says what each name means.
 
 Law: mechanism alone. A socket here never blocks, so its calls are made without letting go of the GIL: letting go costs
@@ -9,9 +9,9 @@ cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.errno cimport errno
 from libc.stdint cimport uint8_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 from reactor.framing._codec_c cimport BODY, Decoder, Encoder
@@ -31,7 +31,7 @@ cdef extern from "sys/socket.h":
     int MSG_NOSIGNAL
 
 cdef enum:
-    FIRST_ROOM = 512
+    FIRST_ROOM = 512  # what Python's own allocator still takes: glibc's cache is empty when 7 connections wait
     MOST_LARGE = 8  # bodies that are gathered into one send
 
 cdef Py_ssize_t JOIN_BELOW = buffers.JOIN_BELOW
@@ -49,7 +49,7 @@ cdef class Pump:
     cdef Py_ssize_t direct_from
     cdef Decoder decoder
     cdef Encoder encoder
-    cdef object protocol, inbox, outbox, defer
+    cdef object protocol, inbox, outbox, defer, flusher
     cdef bint as_list
     cdef object owner_of_memory  # a memoryview, which keeps its bytearray from moving: the pointer stays good with it
     cdef char *memory
@@ -78,11 +78,12 @@ cdef class Pump:
         self.inbox = inbox
         self.outbox = outbox
         self.defer = defer
+        self.flusher = self.flush  # made once, not once a turn
         self.budget = budget
         self.direct_from = direct_from
 
     def __dealloc__(self):
-        free(self.out)
+        PyMem_Free(self.out)
 
     def receive(self):
         """Read once, and deliver what is whole."""
@@ -185,7 +186,7 @@ cdef class Pump:
         cdef Py_ssize_t room = max(2 * self.out_room, max(self.out_size + size, FIRST_ROOM))
         cdef char *out
         if self.out_size + size > self.out_room:
-            out = <char *>realloc(self.out, room)
+            out = <char *>PyMem_Realloc(self.out, room)
             if out is NULL:
                 raise MemoryError
             self.out = out
@@ -205,7 +206,7 @@ cdef class Pump:
         self.waiting += size
         if not self.flush_due:
             self.flush_due = True
-            self.defer(self.flush)
+            self.defer(self.flusher)
         return 0
 
     def flush(self):
@@ -251,7 +252,7 @@ cdef class Pump:
 
     cdef void forget(self) noexcept:
         """An idle connection holds no buffer."""
-        free(self.out)
+        PyMem_Free(self.out)
         self.out = NULL
         self.large = None
         self.waiting = self.out_size = self.out_room = 0

@@ -22,12 +22,13 @@ cdef class Body:
 cdef class Decoder:
     cdef int width, max_varint, state
     cdef bint little, viewed, lent, busy
-    cdef int64_t adjustment, limit, goal, done  # of the body in progress, `done` of `goal` bytes are taken
+    cdef int64_t adjustment, limit, pushed
+    cdef int64_t goal, done  # of the body in progress, `done` of `goal` bytes are taken
     cdef Py_ssize_t offset, header_size, strip, size, pos  # strip: -1 for the whole header
     cdef const uint8_t *_bytes  # the chunk at hand, of `size` bytes, decoded up to `pos`
     cdef object _data  # owns it, if it is bytes; else _view does, or it is lent
     cdef Py_buffer _view
-    cdef object pushed, length, begin, _strip, _oversize, _error, _discarded
+    cdef object length, begin, _strip, _oversize, _error, _discarded
     cdef bytearray head  # header of the frame in progress; None between frames
     cdef Body body
     cdef object scratch  # what get_buffer() gave: a bytearray, or the body itself
