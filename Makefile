@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure lint type bench bench-echo fuzz asan clean
+.PHONY: help demo test test-pure lint type bench bench-quick fuzz asan clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,13 +31,24 @@ lint: $(VENV)/ready  ## ruff
 type: $(VENV)/ready  ## mypy --strict
 	$(BIN)/mypy
 
-bench: $(VENV)/ready  ## the tables: codec against its floor and its peers
+$(VENV)/bench: $(VENV)/ready
 	$(BIN)/pip install --quiet --editable ".[bench]"
+	touch $@
+
+bench: $(VENV)/bench  ## every table and picture: echo servers, memory, accept, loops, codec (15 minutes; Linux, two cores)
+	$(BIN)/python bench/bench_echo.py --cases promised matrix --json bench/out/echo.json
+	$(BIN)/python bench/bench_memory.py --json bench/out/memory.json
+	$(BIN)/python bench/bench_accept.py --json bench/out/accept.json
+	$(BIN)/python bench/bench_loop.py --json bench/out/loop.json
+	$(BIN)/python bench/charts.py
 	$(BIN)/pytest bench/bench_codec.py --benchmark-enable --benchmark-columns=min,median,iqr,rounds --benchmark-sort=min -q
 
-bench-echo: $(VENV)/ready  ## CPU of echo servers per message: ours, a C floor, asyncio, uvloop, Twisted (wants taskset, two cores)
-	$(BIN)/pip install --quiet --editable ".[bench]"
-	$(BIN)/python bench/bench_echo.py
+bench-quick: $(VENV)/bench  ## the same in less than two minutes: fewer servers and rounds, no pictures
+	$(BIN)/python bench/bench_echo.py --quick
+	$(BIN)/python bench/bench_memory.py --quick
+	$(BIN)/python bench/bench_accept.py --quick
+	$(BIN)/python bench/bench_loop.py --quick
+	$(BIN)/pytest bench/bench_codec.py -k "keeps and 64" -q
 
 fuzz: $(VENV)/ready  ## both twins against each other, guided by coverage (FUZZ= sets libFuzzer's flags)
 	$(BIN)/pip install --quiet "atheris>=3"

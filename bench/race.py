@@ -35,6 +35,11 @@ class Case(NamedTuple):
         unit = next(unit for unit in units if self.size >= unit)
         return f"{self.connections:,} x {self.in_flight} x {self.size // unit} {units[unit]}"
 
+    @property
+    def bytes(self) -> int:
+        """What is under way at once, and so the least that a window carries."""
+        return self.connections * self.in_flight * self.size
+
 
 class Window(NamedTuple):
     """What one window showed: the server's CPU in microseconds a message, and messages a second."""
@@ -64,11 +69,16 @@ class Figures(NamedTuple):
     def rate(self) -> float:
         return max(window.rate for window in self.windows)
 
+    def plain(self) -> dict[str, float | list[float]]:
+        """Return what JSON keeps: the summary, and every window's CPU."""
+        cpu = [round(window.cpu, 4) for window in self.windows]
+        return {"least": min(cpu), "median": round(self.median, 4), "rate": round(self.rate), "windows": cpu}
+
 
 def build() -> None:
-    """Compile the floor and the load."""
+    """Compile the floor and the loads."""
     OUT.mkdir(exist_ok=True)
-    for name in ("echo", "load"):
+    for name in ("echo", "load", "dial"):
         source = HERE / "floor" / f"{name}.c"
         subprocess.run(["cc", "-O2", "-Wall", "-o", str(OUT / name), str(source)], check=True)
 
@@ -118,14 +128,19 @@ def server(name: str) -> Program:
     return Program(SERVER_CORE, command, extra)
 
 
+def load(port: str, case: Case, stack: ExitStack) -> Program:
+    """Start a load, and return it when its connections are made."""
+    program = stack.enter_context(Program(LOAD_CORE, [str(OUT / "load"), port, *map(str, case)], {}))
+    assert program.hear() == "ready"
+    return program
+
+
 class Runner:
     """One server with its load, at rest between windows."""
 
     def __init__(self, name: str, case: Case, stack: ExitStack) -> None:
         self.server = stack.enter_context(server(name))
-        words = [self.server.hear(), *map(str, case)]
-        self._load = stack.enter_context(Program(LOAD_CORE, [str(OUT / "load"), *words], {}))
-        assert self._load.hear() == "ready"
+        self._load = load(self.server.hear(), case, stack)
 
     def window(self, milliseconds: int) -> Window:
         before = self.server.cpu_ns()

@@ -1,18 +1,16 @@
 """The echo servers that the bench compares: `python servers.py NAME` prints the port and serves until it is killed.
 
 Each peer comes twice: as people write it, and tuned as well as we could, so that its authors would accept it.
+A server imports only what it needs.
 """
 
 from __future__ import annotations
 
-import asyncio
-import struct
 import sys
 from collections.abc import Callable
 from typing import Any
 
 LIMIT = 1 << 20
-UNPACK = struct.Struct(">I").unpack_from
 
 
 def reactor_messages() -> None:
@@ -46,57 +44,9 @@ def _reactor(factory: Callable[[], Any]) -> None:
         reactor.run()
 
 
-class Plain(asyncio.Protocol):
-    """As people write it: a bytearray, struct, a write per message."""
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport, self.buffer = transport, bytearray()
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        while len(self.buffer) >= 4:
-            (length,) = struct.unpack_from(">I", self.buffer)
-            if length > LIMIT:
-                return self.transport.abort()
-            if len(self.buffer) < 4 + length:
-                return None
-            message = bytes(self.buffer[4 : 4 + length])
-            del self.buffer[: 4 + length]
-            self.message_received(message)
-        return None
-
-    def message_received(self, message: bytes) -> None:
-        self.transport.write(struct.pack(">I", len(message)) + message)
-
-
-class Tuned(asyncio.Protocol):
-    """Parses the received bytes in place, makes each message, and writes all answers of a read as one."""
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport, self.tail = transport, b""
-
-    def data_received(self, data: bytes, unpack: Any = UNPACK) -> None:
-        if self.tail:
-            data = self.tail + data
-        pos, size, answers = 0, len(data), []
-        while pos + 4 <= size:
-            (length,) = unpack(data, pos)
-            if length > LIMIT:
-                return self.transport.abort()
-            end = pos + 4 + length
-            if end > size:
-                break
-            message = data[pos + 4 : end]
-            answers.append(data[pos : pos + 4])
-            answers.append(message)
-            pos = end
-        self.tail = data[pos:] if pos < size else b""
-        if answers:
-            self.transport.write(b"".join(answers))
-        return None
-
-
 def _asyncio(protocol: Callable[[], Any], loop: Any) -> None:
+    import asyncio
+
     async def serve() -> None:
         server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, backlog=4096)
         print(server.sockets[0].getsockname()[1], flush=True)
@@ -107,17 +57,26 @@ def _asyncio(protocol: Callable[[], Any], loop: Any) -> None:
 
 def asyncio_plain() -> None:
     """asyncio, as people write it."""
+    import asyncio
+
+    from plain import Plain
+
     _asyncio(Plain, asyncio.new_event_loop())
 
 
 def asyncio_tuned() -> None:
     """asyncio, hand-tuned."""
-    _asyncio(Tuned, asyncio.new_event_loop())
+    import asyncio
+
+    from tuned import TunedAsyncio
+
+    _asyncio(TunedAsyncio, asyncio.new_event_loop())
 
 
 def uvloop_plain() -> None:
     """uvloop, as people write it."""
     import uvloop
+    from plain import Plain
 
     _asyncio(Plain, uvloop.new_event_loop())
 
@@ -125,6 +84,7 @@ def uvloop_plain() -> None:
 def uvloop_tuned() -> None:
     """uvloop, hand-tuned."""
     import uvloop
+    from tuned import Tuned
 
     _asyncio(Tuned, uvloop.new_event_loop())
 
@@ -143,18 +103,10 @@ def twisted_plain() -> None:
 
 
 def twisted_tuned() -> None:
-    """Twisted's Protocol, parsed as asyncio's tuned one."""
-    from twisted.internet.protocol import Protocol
+    """Twisted's Protocol, hand-tuned."""
+    from tuned_twisted import TunedTwisted
 
-    class Echo(Protocol, Tuned):
-        def connectionMade(self) -> None:  # noqa: N802
-            self.transport.setTcpNoDelay(True)
-            self.tail = b""
-
-        def dataReceived(self, data: bytes) -> None:  # noqa: N802
-            self.data_received(data)
-
-    _twisted(Echo)
+    _twisted(TunedTwisted)
 
 
 def _twisted(protocol: Any) -> None:
