@@ -140,13 +140,14 @@ class Reactor(EventLoop):
         if tls is not None:
             _refuse_client_context(tls, socks)
 
-        def establish(sock: socket.socket, peer: Any, on_lost: Callable[[Connection], object]) -> Connection | None:
-            def ended(connection: Connection, cause: BaseException | None) -> None:
-                if not connection.made and cause is not None:  # without a cause it was our own doing
-                    self._handshake_failures += 1
-                    _log.debug("TLS handshake with %r failed: %s", peer, cause)
-                on_lost(connection)
+        def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
+            self._let_go(connection, sock)
+            if not connection.made and cause is not None:  # without a cause it was our own doing
+                self._handshake_failures += 1
+                _log.debug("TLS handshake with %r failed: %s", connection.get_extra_info("peername"), cause)
+            server.lost(connection)
 
+        def establish(sock: socket.socket, peer: Any) -> Connection | None:
             filter_ = None if tls is None else TLSFilter(tls, True, None)
             return self._connect(sock, peer, factory, bounds, filter_, ended, None)
 
@@ -180,7 +181,8 @@ class Reactor(EventLoop):
             else:
                 self.call_exception_handler({"message": "no connection, and no on_failure", "exception": exc})
 
-        def ended(connection: Connection, cause: BaseException | None) -> None:
+        def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
+            self._let_go(connection, sock)
             if not connection.made and cause is not None:  # without a cause it was cancelled
                 failed(cause)
 
@@ -203,7 +205,7 @@ class Reactor(EventLoop):
         factory: Factory,
         limits: Limits,
         tls: TLSFilter | None,
-        on_ended: Callable[[Connection, BaseException | None], object],
+        on_end: Callable[[Connection, BaseException | None, socket.socket], object],
         on_failure: Failure | None,
     ) -> Connection | None:
         """Return a connection on `sock`, not started; None if the factory failed: that is reported, `sock` closed."""
@@ -218,17 +220,13 @@ class Reactor(EventLoop):
                 on_failure(exc)
             return None
 
-        def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
-            self._connections.discard(connection)
-            self._let_go(sock, connection)
-            on_ended(connection, cause)
-
-        connection = Connection(self, sock, protocol, limits, self._memory, peer, ended, tls)
+        connection = Connection(self, sock, protocol, limits, self._memory, peer, on_end, tls)
         self._connections.add(connection)
         return connection
 
-    def _let_go(self, sock: socket.socket, connection: Connection) -> None:
-        """Close a socket whose connection is over, at once or when its last bytes have arrived."""
+    def _let_go(self, connection: Connection, sock: socket.socket) -> None:
+        """Forget a connection that is over; close its socket, at once or when its last bytes have arrived."""
+        self._connections.discard(connection)
         if connection.may_lose_bytes() and len(self._lingers) < _MOST_LINGERS:
             self._lingers.add(Linger(self, sock, self._memory, self._lingered))
         else:

@@ -11,7 +11,7 @@ from .loop import EventLoop, Timer
 from .transport import Connection, Limits, Listener, sockets
 from .transport.unix import UnixPath
 
-Establish = Callable[[socket.socket, Any, Callable[[Connection], object]], "Connection | None"]
+Establish = Callable[[socket.socket, Any], "Connection | None"]
 
 
 class Drained(NamedTuple):
@@ -85,7 +85,7 @@ class Server:
             self.refused += 1
             sockets.close(sock, reset=True)
             return
-        connection = self._establish(sock, peer, self._lost)
+        connection = self._establish(sock, peer)
         if connection is None:
             return
         self._connections.add(connection)
@@ -105,7 +105,8 @@ class Server:
         cap = self._limits.max_per_peer
         return self._is_full() or (cap is not None and host is not None and self._per_peer[host] >= cap)
 
-    def _lost(self, connection: Connection) -> None:
+    def lost(self, connection: Connection) -> None:
+        """Note that a connection is over."""
         host = _host_of(connection.get_extra_info("peername"))
         self._connections.discard(connection)
         self._per_peer[host] -= 1

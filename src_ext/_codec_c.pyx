@@ -2,12 +2,12 @@
 """The compiled twin of the codec; _codec_py.py is the reference, and says what each name means.
 
 Law: bytes only. No pointer is kept across a call that can run Python code, but into a buffer that is held: `_data`
-and `_view` own what `_bytes` points into. Every read at `_bytes[i]` stands behind a comparison of i with `_size`,
+owns what `_bytes` points into. Every read at `_bytes[i]` stands behind a comparison of i with `_size`,
 which is why bounds checks are off.
 """
 
 cimport cython
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
 from cpython.bytes cimport (
     PyBytes_AS_STRING,
@@ -16,6 +16,7 @@ from cpython.bytes cimport (
     PyBytes_GET_SIZE,
 )
 from cpython.list cimport PyList_CheckExact
+from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -145,10 +146,6 @@ cdef class Decoder:
         self.limit = verdicts.check_limit(framing.max_frame_length)
         self._discarded = 0
 
-    def __dealloc__(self):
-        if self.viewed:
-            PyBuffer_Release(&self._view)
-
     def feed(self, data):
         """Return every frame that is complete with `data`.
 
@@ -200,10 +197,10 @@ cdef class Decoder:
             self._bytes = <const uint8_t *>PyBytes_AS_STRING(data)
             self.size = PyBytes_GET_SIZE(data)
         else:
-            PyObject_GetBuffer(data, &self._view, PyBUF_SIMPLE)
+            self._data = data
             self.viewed = True
-            self._bytes = <const uint8_t *>self._view.buf
-            self.size = self._view.len
+            self._bytes = <const uint8_t *>PyMemoryView_GET_BUFFER(data).buf
+            self.size = PyMemoryView_GET_BUFFER(data).len
         self.pushed += self.size
         return 0
 
@@ -221,11 +218,8 @@ cdef class Decoder:
         """Let go of the chunk at hand."""
         self._bytes = NULL
         self.size = self.pos = 0
-        self.lent = False
+        self.lent = self.viewed = False
         self._data = None
-        if self.viewed:
-            self.viewed = False
-            PyBuffer_Release(&self._view)
         return 0
 
     cdef int own(self) except -1:

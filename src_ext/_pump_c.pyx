@@ -8,7 +8,7 @@ two atomic operations where nobody waits, and up to a switch interval (5 ms) whe
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
+from cpython.list cimport PyList_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.errno cimport errno
 from libc.stdint cimport uint8_t
@@ -49,15 +49,14 @@ cdef class Pump:
     cdef Py_ssize_t direct_from
     cdef Decoder decoder
     cdef Encoder encoder
-    cdef object protocol, inbox, outbox, defer, flusher
+    cdef object protocol, inbox, outbox, defer
     cdef bint as_list
     cdef object owner_of_memory  # a memoryview, which keeps its bytearray from moving: the pointer stays good with it
     cdef char *memory
     cdef Py_ssize_t memory_size
     cdef char *out  # what waits to be sent, but for the large bodies
     cdef Py_ssize_t out_size, out_room
-    cdef list large  # bodies by reference, None if there is none;
-    cdef Py_ssize_t cuts[MOST_LARGE]  # each stands behind so many bytes of `out`
+    cdef list large  # (bytes of `out` in front of it, large body), None if there is none
     cdef readonly Py_ssize_t waiting
 
     def __cinit__(
@@ -78,7 +77,6 @@ cdef class Pump:
         self.inbox = inbox
         self.outbox = outbox
         self.defer = defer
-        self.flusher = self.flush  # made once, not once a turn
         self.budget = budget
         self.direct_from = direct_from
 
@@ -197,8 +195,7 @@ cdef class Pump:
         """Let a large body follow what is in `out`. There are fewer than MOST_LARGE: has_room() has seen to that."""
         if self.large is None:
             self.large = []
-        self.cuts[PyList_GET_SIZE(self.large)] = self.out_size
-        self.large.append(body)
+        self.large.append((self.out_size, body))
         return 0
 
     cdef int queued(self, Py_ssize_t size) except -1:
@@ -206,11 +203,11 @@ cdef class Pump:
         self.waiting += size
         if not self.flush_due:
             self.flush_due = True
-            self.defer(self.flusher)
+            self.defer(self)
         return 0
 
-    def flush(self):
-        """Send what this turn has queued, at once if the socket takes all of it."""
+    def __call__(self):
+        """Send what this turn has queued, at once if the socket takes all of it: what is deferred is the pump itself."""
         cdef Py_ssize_t count
         cdef int code
         self.flush_due = False
@@ -233,16 +230,16 @@ cdef class Pump:
         """Send `out` and the large bodies in their order, with one call."""
         cdef iovec parts[2 * MOST_LARGE + 1]
         cdef msghdr message
-        cdef Py_ssize_t i, begin = 0
+        cdef Py_ssize_t begin = 0, end
         cdef int count = 0
+        cdef bytes body
         memset(&message, 0, sizeof(message))
-        for i in range(PyList_GET_SIZE(self.large)):
-            body = <bytes>PyList_GET_ITEM(self.large, i)
+        for end, body in self.large:
             parts[count].iov_base = self.out + begin
-            parts[count].iov_len = self.cuts[i] - begin
+            parts[count].iov_len = end - begin
             parts[count + 1].iov_base = PyBytes_AS_STRING(body)
             parts[count + 1].iov_len = PyBytes_GET_SIZE(body)
-            begin = self.cuts[i]
+            begin = end
             count += 2
         parts[count].iov_base = self.out + begin
         parts[count].iov_len = self.out_size - begin
@@ -260,11 +257,11 @@ cdef class Pump:
     def take_out(self):
         """Hand over what waits here, for a queue that can wait longer."""
         cdef list chunks = []
-        cdef Py_ssize_t i, begin = 0
-        for i in range(0 if self.large is None else PyList_GET_SIZE(self.large)):
-            chunks.append(PyBytes_FromStringAndSize(self.out + begin, self.cuts[i] - begin))
-            chunks.append(self.large[i])
-            begin = self.cuts[i]
+        cdef Py_ssize_t begin = 0, end
+        for end, body in self.large or ():
+            chunks.append(PyBytes_FromStringAndSize(self.out + begin, end - begin))
+            chunks.append(body)
+            begin = end
         chunks.append(PyBytes_FromStringAndSize(self.out + begin, self.out_size - begin))
         self.forget()
         return chunks

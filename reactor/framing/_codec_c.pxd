@@ -26,8 +26,7 @@ cdef class Decoder:
     cdef int64_t goal, done  # of the body in progress, `done` of `goal` bytes are taken
     cdef Py_ssize_t offset, header_size, strip, size, pos  # strip: -1 for the whole header
     cdef const uint8_t *_bytes  # the chunk at hand, of `size` bytes, decoded up to `pos`
-    cdef object _data  # owns it, if it is bytes; else _view does, or it is lent
-    cdef Py_buffer _view
+    cdef object _data  # owns it: bytes, or a memoryview; None if it is lent
     cdef object length, begin, _strip, _oversize, _error, _discarded
     cdef bytearray head  # header of the frame in progress; None between frames
     cdef Body body

@@ -140,11 +140,11 @@ class Pump:
         self._out.extend(chunks, size)
         if not self._flush_due:
             self._flush_due = True
-            self._defer(self.flush)
+            self._defer(self)
         return None
 
-    def flush(self) -> None:
-        """Send what this turn has queued, at once if the socket takes all of it."""
+    def __call__(self) -> None:
+        """Send what this turn has queued, at once if the socket takes all of it: what is deferred is the pump itself."""
         self._flush_due = False
         if not self._out.size:
             return

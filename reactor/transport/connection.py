@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable
-from functools import partial
 from socket import socket
 from typing import Any
 
+from ..errors import ConnectionTimeout
 from ..framing import BytesLike
 from ..loop import EventLoop
 from ..loop.watch import nothing_to_do
@@ -36,6 +36,32 @@ class Connection:
     `made` then tells whether the protocol was ever told of the connection.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_cause",
+        "_deadlines",
+        "_draining",
+        "_ended",
+        "_ending",
+        "_extra",
+        "_filter",
+        "_inbox",
+        "_limits",
+        "_loop",
+        "_on_end",
+        "_on_secured",
+        "_outbox",
+        "_peername",
+        "_protocol",
+        "_sock",
+        "_state",
+        "_tls",
+        "_watch",
+        "made",
+        "reset",
+        "writes_dropped",
+    )
+
     def __init__(
         self,
         loop: EventLoop,
@@ -50,20 +76,20 @@ class Connection:
         self._loop = loop
         self._sock = sock
         self._limits = limits
-        self._extra = {"socket": sockets.lend(sock), "peername": peername}
+        self._peername = peername
+        self._extra: dict[str, Any] | None = None  # what else get_extra_info() tells, once it is asked
         self._on_end = on_end
         self._state = State.NEW
         self._cause: BaseException | None = None
         self._draining = False
         self._ending = self._ended = False  # write_eof() was called; FIN was sent
         self._on_secured: Callable[[], object] = nothing_to_do
-        self._deadlines = Deadlines(loop, partial(self._lose, reset=True))
+        self._deadlines = Deadlines(loop, self._timed_out)
         self._watch = loop.watch(sock, nothing_to_do, nothing_to_do)
         self._outbox = Outbox(loop, sock, self._watch, limits, self._deadlines, self)
         delivery = self._adopt(protocol)
-        self._memory = memory
         self._inbox = Inbox(loop, sock, self._watch, limits, self._deadlines, memory, delivery, self)
-        self._watch.on_read, self._watch.on_write = self._inbox.read_ready, self._outbox.send_ready
+        self._watch.on_read = self._inbox.read_ready
         self._filter = tls
         self._tls: Session | None = None
         self.made = self.reset = False
@@ -232,7 +258,7 @@ class Connection:
             self._inbox.take_plain(session.received(first))
 
     def secured(self, facts: dict[str, Any]) -> None:
-        self._extra.update(facts)
+        self._facts().update(facts)
         if self._state is State.NEW:
             self._open()
         elif self._state is State.CLOSING:
@@ -263,7 +289,7 @@ class Connection:
         """Let a pump do the ordinary part, where the socket is plain and the protocol framed."""
         inbox, outbox = self._inbox, self._outbox
         if self._tls is None and self._state is State.OPEN and isinstance(inbox.delivery, FrameDelivery):
-            pump = inbox.delivery.pump(self._sock, self._memory, inbox, outbox, self._loop.defer_flush)
+            pump = inbox.delivery.pump(self._sock, self._inbox.memory, inbox, outbox, self._loop.defer_flush)
             pump.clocked = self._limits.idle_timeout is not None
             inbox.pump = outbox.pump = pump
             outbox.set_room()
@@ -283,9 +309,17 @@ class Connection:
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return "peername", "sockname", "socket", and under TLS "ssl_object", "sslcontext", "peercert", "cipher"."""
-        if name == "sockname" and name not in self._extra:
-            self._extra[name] = self._sock.getsockname()
-        return self._extra.get(name, default)
+        if name == "peername":
+            return self._peername
+        facts = self._facts()
+        if name == "sockname" and name not in facts:
+            facts[name] = self._sock.getsockname()
+        return facts.get(name, default)
+
+    def _facts(self) -> dict[str, Any]:
+        if self._extra is None:
+            self._extra = {"socket": sockets.lend(self._sock)}
+        return self._extra
 
     # --- ends
 
@@ -350,6 +384,9 @@ class Connection:
         self._deadlines.close()
         self._loop.defer_close(self._finish)
 
+    def _timed_out(self, cause: ConnectionTimeout) -> None:
+        self._lose(cause, reset=True)
+
     def _finish(self) -> None:
         cause, self._cause = self._cause, None
         try:
@@ -394,4 +431,4 @@ class Connection:
             self._lose(exc)
 
     def __repr__(self) -> str:
-        return f"<Connection {self._state.value} peer={self._extra['peername']!r}>"
+        return f"<Connection {self._state.value} peer={self._peername!r}>"

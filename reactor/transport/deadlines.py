@@ -24,7 +24,7 @@ class Deadlines:
     def __init__(self, loop: EventLoop, on_timeout: Callable[[ConnectionTimeout], object]) -> None:
         self._loop = loop
         self._on_timeout = on_timeout
-        self._due: dict[str, tuple[float, float]] = {}
+        self._due: dict[str, tuple[float, float]] | None = None  # while there is no wait
         self._timer: Timer | None = None
 
     def start(self, wait: str, seconds: float | None) -> None:
@@ -32,18 +32,22 @@ class Deadlines:
         if seconds is None:
             return
         due = self._loop.time() + seconds
+        if self._due is None:
+            self._due = {}
         self._due[wait] = due, seconds
         if self._timer is None or self._timer.when > due:
             self._arm(due)
 
     def stop(self, wait: str) -> None:
-        self._due.pop(wait, None)
+        if self._due is not None:
+            self._due.pop(wait, None)
+            self._due = self._due or None
 
     def __contains__(self, wait: str) -> bool:
-        return wait in self._due
+        return self._due is not None and wait in self._due
 
     def close(self) -> None:
-        self._due.clear()
+        self._due = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

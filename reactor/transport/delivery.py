@@ -23,6 +23,8 @@ _LENT = ("send", "send_many")  # what a protocol is lent while a pump does its s
 class Delivery:
     """Hands bytes to one protocol; as it stands, to one that keeps nothing back."""
 
+    __slots__ = ()
+
     def put(self, data: memoryview) -> None:
         """Deliver bytes that came; only when nothing is left of earlier ones. Calls the user's code."""
         raise NotImplementedError
@@ -76,6 +78,8 @@ class Delivery:
 class ByteDelivery(Delivery):
     """To `data_received(bytes)`: each read as it comes."""
 
+    __slots__ = ("_protocol",)
+
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
 
@@ -85,6 +89,8 @@ class ByteDelivery(Delivery):
 
 class BufferDelivery(Delivery):
     """To asyncio's BufferedProtocol: `get_buffer(sizehint)`, `buffer_updated(nbytes)`."""
+
+    __slots__ = ("_protocol", "_rest", "_transport")
 
     def __init__(self, protocol: Any, transport: Transport) -> None:
         self._protocol = protocol
@@ -117,6 +123,8 @@ class BufferDelivery(Delivery):
 
 class FrameDelivery(Delivery):
     """To `messages_received`, through a decoder. A protocol that has not overridden it decodes as it goes."""
+
+    __slots__ = ("_as_list", "_decoder", "_protocol")
 
     def __init__(self, protocol: FramedProtocol) -> None:
         self._protocol = protocol

@@ -32,6 +32,25 @@ class Owner(Interface):
 class Inbox:
     """Reads once a turn and delivers. `memory`: where reads go first, shared by all connections of a loop."""
 
+    __slots__ = (
+        "_bytes_received",
+        "_deadlines",
+        "_end_due",
+        "_limits",
+        "_loop",
+        "_owner",
+        "_rest",
+        "_resume_due",
+        "_sock",
+        "_watch",
+        "delivery",
+        "ended",
+        "memory",
+        "paused",
+        "pump",
+        "tls",
+    )
+
     def __init__(
         self,
         loop: EventLoop,
@@ -48,7 +67,7 @@ class Inbox:
         self._watch = watch
         self._limits = limits
         self._deadlines = deadlines
-        self._memory = memory
+        self.memory = memory
         self.delivery = delivery
         self._owner = owner
         self._rest = b""  # bytes that no protocol has been given: an earlier one's, or what came while paused
@@ -104,7 +123,7 @@ class Inbox:
     def read_ready(self) -> None:
         delivery = self.delivery
         own = delivery.own_buffer() if self.tls is None else None
-        buffer = self._memory if own is None else own
+        buffer = self.memory if own is None else own
         try:
             count = sockets.receive(self._sock, buffer)
         except OSError as exc:

@@ -34,6 +34,20 @@ class Owner(Interface):
 class Outbox:
     """Queues bytes and sends them once a turn, more often only when much waits. Knows no state: its owner does."""
 
+    __slots__ = (
+        "_bytes_sent",
+        "_closed",
+        "_deadlines",
+        "_flush_due",
+        "_limits",
+        "_loop",
+        "_owner",
+        "_sock",
+        "_watch",
+        "buffer",
+        "pump",
+    )
+
     def __init__(
         self, loop: EventLoop, sock: socket, watch: Watch, limits: Limits, deadlines: Deadlines, owner: Owner
     ) -> None:
@@ -181,6 +195,7 @@ class Outbox:
             return self._owner.all_sent()
         if count or not self._watch.mask & EVENT_WRITE:
             self._deadlines.start("write_timeout", self._limits.write_timeout)
+        self._watch.on_write = self.send_ready
         return self._watch.add(EVENT_WRITE)
 
     def close(self, send_last: bool) -> None:

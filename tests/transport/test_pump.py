@@ -31,7 +31,11 @@ def peer() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def connect(net: Reactor, ours: socket.socket, protocol: Any, **limits: Any) -> Connection:
     """Make a connection on a socket, as the reactor does."""
-    connection = net._connect(ours, "peer", lambda: protocol, Limits(**limits), None, lambda *ended: None, None)
+
+    def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
+        net._let_go(connection, sock)
+
+    connection = net._connect(ours, "peer", lambda: protocol, Limits(**limits), None, ended, None)
     assert connection is not None
     connection.start()
     return connection
