@@ -42,7 +42,7 @@ class Reactor(EventLoop):
         self._memory = memoryview(bytearray(READ_SIZE))
         self._servers: set[Server] = set()
         self._connectors: set[Connector] = set()
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}  # a set of so many takes four times as much
         self._lingers: set[Linger] = set()
         self._handshake_failures = self._refused = self._shed = 0  # the latter two of servers that are closed
 
@@ -221,12 +221,12 @@ class Reactor(EventLoop):
             return None
 
         connection = Connection(self, sock, protocol, limits, self._memory, peer, on_end, tls)
-        self._connections.add(connection)
+        self._connections[connection] = None
         return connection
 
     def _let_go(self, connection: Connection, sock: socket.socket) -> None:
         """Forget a connection that is over; close its socket, at once or when its last bytes have arrived."""
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         if connection.may_lose_bytes() and len(self._lingers) < _MOST_LINGERS:
             self._lingers.add(Linger(self, sock, self._memory, self._lingered))
         else:

@@ -6,10 +6,10 @@ two atomic operations where nobody waits, and up to a switch interval (5 ms) whe
 """
 
 cimport cython
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from libc.errno cimport errno
 from libc.stdint cimport uint8_t
 from libc.string cimport memset
@@ -34,7 +34,9 @@ cdef enum:
     FIRST_ROOM = 512  # what Python's own allocator still takes: glibc's cache is empty when 7 connections wait
     MOST_LARGE = 8  # bodies that are gathered into one send
 
+cdef Py_ssize_t DIRECT_FROM = buffers.DIRECT_FROM
 cdef Py_ssize_t JOIN_BELOW = buffers.JOIN_BELOW
+cdef int MESSAGES_PER_TURN = buffers.MESSAGES_PER_TURN
 
 
 @cython.final
@@ -44,55 +46,46 @@ cdef class Pump:
     cdef public bint reading, sending, clocked
     cdef public Py_ssize_t room
     cdef readonly Py_ssize_t bytes_received, bytes_sent
-    cdef int fd, budget
+    cdef int fd
     cdef bint in_frame, flush_due
-    cdef Py_ssize_t direct_from
     cdef Decoder decoder
     cdef Encoder encoder
     cdef object protocol, inbox, outbox, defer
     cdef bint as_list
-    cdef object owner_of_memory  # a memoryview, which keeps its bytearray from moving: the pointer stays good with it
-    cdef char *memory
-    cdef Py_ssize_t memory_size
+    cdef object memory  # a memoryview, which keeps its bytearray from moving: the pointer stays good with it
     cdef char *out  # what waits to be sent, but for the large bodies
     cdef Py_ssize_t out_size, out_room
     cdef list large  # (bytes of `out` in front of it, large body), None if there is none
     cdef readonly Py_ssize_t waiting
 
     def __cinit__(
-        self, sock, decoder, encoder, memory, protocol, bint as_list, inbox, outbox, defer, int budget,
-        Py_ssize_t direct_from,
+        self, sock, decoder, encoder, memoryview memory, protocol, bint as_list, inbox, outbox, defer,
     ):
         self.fd = sock.fileno()
         self.decoder = decoder
         self.encoder = encoder
-        cdef Py_buffer view
-        PyObject_GetBuffer(memory, &view, PyBUF_WRITABLE)
-        self.memory = <char *>view.buf
-        self.memory_size = view.len
-        PyBuffer_Release(&view)
-        self.owner_of_memory = memory
+        self.memory = memory
         self.protocol = protocol
         self.as_list = as_list
         self.inbox = inbox
         self.outbox = outbox
         self.defer = defer
-        self.budget = budget
-        self.direct_from = direct_from
 
     def __dealloc__(self):
         PyMem_Free(self.out)
 
     def receive(self):
         """Read once, and deliver what is whole."""
+        cdef Py_buffer *memory
         cdef Py_ssize_t count
         cdef int code
         cdef bint was_in_frame = self.in_frame
-        if self.decoder.state == BODY and self.decoder.body is not None and self.decoder.body.filled >= self.direct_from:
+        if self.decoder.state == BODY and self.decoder.body is not None and self.decoder.body.filled >= DIRECT_FROM:
             self.inbox.read_ready()  # a large body goes straight into its place
             self.note()
             return
-        count = recv(self.fd, self.memory, self.memory_size, 0)
+        memory = PyMemoryView_GET_BUFFER(self.memory)
+        count = recv(self.fd, memory.buf, memory.len, 0)
         code = errno
         if count <= 0:
             self.inbox.read_nothing(count, code)
@@ -101,7 +94,7 @@ cdef class Pump:
         if self.clocked:
             self.inbox.touch()
         try:
-            self.decoder.lend(<const uint8_t *>self.memory, count)
+            self.decoder.lend(<const uint8_t *>memory.buf, count)
             try:
                 self.deliver()
             finally:
@@ -121,7 +114,7 @@ cdef class Pump:
     cdef int deliver(self) except -1:
         """Decode and call back, until the protocol reads no more or this turn's messages are spent."""
         cdef Decoder decoder = self.decoder
-        cdef int left = self.budget
+        cdef int left = MESSAGES_PER_TURN
         cdef list batch
         if not self.as_list:
             while left and self.reading:
@@ -207,7 +200,7 @@ cdef class Pump:
         return 0
 
     def __call__(self):
-        """Send what this turn has queued, at once if the socket takes all of it: what is deferred is the pump itself."""
+        """Send what this turn has queued, at once if the socket takes it all. What is deferred is the pump itself."""
         cdef Py_ssize_t count
         cdef int code
         self.flush_due = False

@@ -15,7 +15,7 @@ from typing import Protocol as Interface
 
 from ..framing import BytesLike, Decoder, Encoder, Piece
 from ..protocol import FramedProtocol
-from .buffers import JOIN_BELOW, WriteBuffer, snapshot
+from .buffers import DIRECT_FROM, JOIN_BELOW, MESSAGES_PER_TURN, WriteBuffer, snapshot
 
 
 class Inbox(Interface):
@@ -42,8 +42,7 @@ class Pump:
 
     `reading`: whether messages may be delivered. `sending`: whether messages may be queued here, that is, nothing
     waits elsewhere before them. `room`: how many bytes may wait here. `clocked`: whether Inbox and Outbox want to know
-    of every transfer. `budget`: messages delivered in one turn. `direct_from`: bytes of a body from which on the rest
-    is read straight into its place.
+    of every transfer.
     """
 
     def __init__(
@@ -57,8 +56,6 @@ class Pump:
         inbox: Inbox,
         outbox: Outbox,
         defer: Callable[[Callable[[], object]], object],
-        budget: int,
-        direct_from: int,
     ) -> None:
         self._sock = sock
         self._decoder = decoder
@@ -69,8 +66,6 @@ class Pump:
         self._defer = defer
         self._protocol = protocol
         self._as_list = as_list
-        self._budget = budget
-        self._direct_from = direct_from
         self._in_frame = self._flush_due = False
         self._out = WriteBuffer()
         self.reading = self.sending = self.clocked = False
@@ -79,7 +74,7 @@ class Pump:
     def receive(self) -> None:
         """Read once, and deliver what is whole."""
         decoder, was_in_frame = self._decoder, self._in_frame
-        if was_in_frame and decoder.buffered >= self._direct_from:
+        if was_in_frame and decoder.buffered >= DIRECT_FROM:
             self._inbox.read_ready()  # a large body goes straight into its place
             self._in_frame = decoder.in_frame
             return
@@ -104,7 +99,7 @@ class Pump:
 
     def _deliver(self) -> None:
         """Decode and call back, until the protocol reads no more or this turn's messages are spent."""
-        frames, protocol = islice(self._decoder, self._budget), self._protocol
+        frames, protocol = islice(self._decoder, MESSAGES_PER_TURN), self._protocol
         if self._as_list:
             if batch := list(frames):
                 protocol.messages_received(batch)
@@ -144,7 +139,7 @@ class Pump:
         return None
 
     def __call__(self) -> None:
-        """Send what this turn has queued, at once if the socket takes all of it: what is deferred is the pump itself."""
+        """Send what this turn has queued, at once if the socket takes it all. What is deferred is the pump itself."""
         self._flush_due = False
         if not self._out.size:
             return

@@ -49,7 +49,6 @@ class Connection:
         "_limits",
         "_loop",
         "_on_end",
-        "_on_secured",
         "_outbox",
         "_peername",
         "_protocol",
@@ -83,8 +82,7 @@ class Connection:
         self._cause: BaseException | None = None
         self._draining = False
         self._ending = self._ended = False  # write_eof() was called; FIN was sent
-        self._on_secured: Callable[[], object] = nothing_to_do
-        self._deadlines = Deadlines(loop, self._timed_out)
+        self._deadlines = Deadlines(loop, self)
         self._watch = loop.watch(sock, nothing_to_do, nothing_to_do)
         self._outbox = Outbox(loop, sock, self._watch, limits, self._deadlines, self)
         delivery = self._adopt(protocol)
@@ -245,26 +243,27 @@ class Connection:
         unread = self._inbox.take_unread()
         if initial is None and unread:
             return self._lose(behind_the_switch(len(unread)))
-        self._on_secured = on_done or nothing_to_do
-        return self._begin_tls(tls, snapshot(initial or b"") + unread)
+        return self._begin_tls(tls, snapshot(initial or b"") + unread, on_done or nothing_to_do)
 
-    def _begin_tls(self, tls: TLSFilter, first: bytes) -> None:
+    def _begin_tls(self, tls: TLSFilter, first: bytes, on_done: Callable[[], object] = nothing_to_do) -> None:
         """Shake hands; `first` is what has come of the peer's part already."""
         timeout = self._limits.handshake_timeout
         session = self._tls = self._inbox.tls = Session(tls, self._outbox, self._deadlines, timeout, self)
+        session.on_done = on_done
         session.begin()
         self._inbox.set_interest()
         if first:
             self._inbox.take_plain(session.received(first))
 
     def secured(self, facts: dict[str, Any]) -> None:
+        assert self._tls is not None
         self._facts().update(facts)
         if self._state is State.NEW:
             self._open()
         elif self._state is State.CLOSING:
             self._end_closing()
         else:
-            self.call(self._on_secured)
+            self.call(self._tls.on_done)
             self._inbox.set_interest()
 
     # --- protocol and facts
@@ -384,8 +383,8 @@ class Connection:
         self._deadlines.close()
         self._loop.defer_close(self._finish)
 
-    def _timed_out(self, cause: ConnectionTimeout) -> None:
-        self._lose(cause, reset=True)
+    def timed_out(self, exc: ConnectionTimeout) -> None:
+        self._lose(exc, reset=True)
 
     def _finish(self) -> None:
         cause, self._cause = self._cause, None

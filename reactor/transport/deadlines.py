@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol as Interface
 
 from ..errors import ConnectionTimeout
 from ..loop import EventLoop, Timer
@@ -16,14 +16,20 @@ _TEXTS = {
 }
 
 
+class Owner(Interface):
+    """Whose waits they are."""
+
+    def timed_out(self, exc: ConnectionTimeout) -> None: ...
+
+
 class Deadlines:
     """Waits by the name of the limit that bounds them. The timer looks at them when the first could be due."""
 
-    __slots__ = ("_due", "_loop", "_on_timeout", "_timer")
+    __slots__ = ("_due", "_loop", "_owner", "_timer")
 
-    def __init__(self, loop: EventLoop, on_timeout: Callable[[ConnectionTimeout], object]) -> None:
+    def __init__(self, loop: EventLoop, owner: Owner) -> None:
         self._loop = loop
-        self._on_timeout = on_timeout
+        self._owner = owner
         self._due: dict[str, tuple[float, float]] | None = None  # while there is no wait
         self._timer: Timer | None = None
 
@@ -65,4 +71,4 @@ class Deadlines:
         if due > self._loop.time():
             self._arm(due)
         else:
-            self._on_timeout(ConnectionTimeout(f"{_TEXTS[wait]} for {seconds:g} s, which is {wait}"))
+            self._owner.timed_out(ConnectionTimeout(f"{_TEXTS[wait]} for {seconds:g} s, which is {wait}"))

@@ -13,10 +13,8 @@ from typing import Any
 from ..errors import FramingError
 from ..protocol import FramedProtocol, Transport
 from ._pump import Pump, pump_for
-from .buffers import READ_SIZE
+from .buffers import DIRECT_FROM, MESSAGES_PER_TURN, READ_SIZE
 
-_MESSAGES_PER_TURN = 1024  # about half a millisecond of callbacks: what others may have to wait for one connection
-_DIRECT_FROM = 64 * 1024  # a body that lacks more than this is read straight into its place
 _LENT = ("send", "send_many")  # what a protocol is lent while a pump does its sending
 
 
@@ -143,8 +141,6 @@ class FrameDelivery(Delivery):
             inbox,
             outbox,
             defer,
-            _MESSAGES_PER_TURN,
-            _DIRECT_FROM,
         )
         for name in _LENT:
             if getattr(type(self._protocol), name) is getattr(FramedProtocol, name):
@@ -161,7 +157,7 @@ class FrameDelivery(Delivery):
         if held:
             FramedProtocol.messages_received(protocol, held)
             return
-        batch = islice(self._decoder, _MESSAGES_PER_TURN)
+        batch = islice(self._decoder, MESSAGES_PER_TURN)
         if not self._as_list:
             protocol.messages_received(batch)
         elif messages := list(batch):
@@ -177,7 +173,7 @@ class FrameDelivery(Delivery):
 
     def own_buffer(self) -> memoryview | None:
         decoder = self._decoder
-        if decoder.buffered < _DIRECT_FROM or decoder.wanted < _DIRECT_FROM:
+        if decoder.buffered < DIRECT_FROM or decoder.wanted < DIRECT_FROM:
             return None
         return decoder.get_buffer()[:READ_SIZE]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from typing import Protocol as Interface
 
+from ..loop.watch import nothing_to_do
 from .deadlines import Deadlines
 from .outbox import Outbox
 from .tls import TLSFilter
@@ -20,7 +21,10 @@ class Owner(Interface):
 
 
 class Session:
-    """Shakes hands within `timeout` seconds, decrypts for the inbox and encrypts for the outbox."""
+    """Shakes hands within `timeout` seconds, decrypts for the inbox and encrypts for the outbox.
+
+    `on_done()` is what was to be called when the handshake is complete: its owner does that.
+    """
 
     def __init__(
         self, filter_: TLSFilter, outbox: Outbox, deadlines: Deadlines, timeout: float | None, owner: Owner
@@ -31,6 +35,7 @@ class Session:
         self._timeout = timeout
         self._owner = owner
         self._farewell = False
+        self.on_done: Callable[[], object] = nothing_to_do
 
     @property
     def shaking_hands(self) -> bool:

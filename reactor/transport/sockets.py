@@ -136,7 +136,12 @@ def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
                 raise
         else:
             prepare(sock)
-            return sock, peer
+            return sock, _shared(peer)
+
+
+def _shared(peer: Any) -> Any:
+    """Return a peer whose host is the same object for all that come from there: a gateway brings thousands."""
+    return (sys.intern(peer[0]), *peer[1:]) if isinstance(peer, tuple) else peer
 
 
 def refuse(listener: socket.socket) -> bool:

@@ -5,9 +5,16 @@ from reactor.testing import ManualClock
 from reactor.transport.deadlines import Deadlines
 
 
+class Owner:
+    """Writes down what it is told."""
+
+    def __init__(self, told: list[ConnectionTimeout]) -> None:
+        self.timed_out = told.append
+
+
 def test_the_first_wait_that_runs_out_is_told_by_name(loop: EventLoop, clock: ManualClock) -> None:
     told: list[ConnectionTimeout] = []
-    deadlines = Deadlines(loop, told.append)
+    deadlines = Deadlines(loop, Owner(told))
     deadlines.start("idle_timeout", 10)
     deadlines.start("frame_timeout", 5)
     clock.advance(5)
@@ -18,7 +25,7 @@ def test_the_first_wait_that_runs_out_is_told_by_name(loop: EventLoop, clock: Ma
 
 def test_a_wait_begun_anew_runs_from_then_on_without_another_timer(loop: EventLoop, clock: ManualClock) -> None:
     told: list[ConnectionTimeout] = []
-    deadlines = Deadlines(loop, told.append)
+    deadlines = Deadlines(loop, Owner(told))
     for _ in range(100):
         deadlines.start("idle_timeout", 10)
         clock.advance(1)
@@ -33,7 +40,7 @@ def test_a_wait_begun_anew_runs_from_then_on_without_another_timer(loop: EventLo
 
 def test_a_stopped_wait_never_runs_out(loop: EventLoop, clock: ManualClock) -> None:
     told: list[ConnectionTimeout] = []
-    deadlines = Deadlines(loop, told.append)
+    deadlines = Deadlines(loop, Owner(told))
     deadlines.start("frame_timeout", 5)
     assert "frame_timeout" in deadlines
     deadlines.stop("frame_timeout")
@@ -47,7 +54,7 @@ def test_a_stopped_wait_never_runs_out(loop: EventLoop, clock: ManualClock) -> N
 
 def test_a_shorter_wait_begun_later_comes_in_time(loop: EventLoop, clock: ManualClock) -> None:
     told: list[ConnectionTimeout] = []
-    deadlines = Deadlines(loop, told.append)
+    deadlines = Deadlines(loop, Owner(told))
     deadlines.start("idle_timeout", 100)
     clock.advance(1)
     deadlines.start("close_timeout", 2)

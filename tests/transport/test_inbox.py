@@ -31,12 +31,15 @@ class Half:
         given: Any = ours
         self.watch = loop.watch(ours, lambda: None, lambda: None)
         self.adopt(protocol)
-        deadlines = Deadlines(loop, self.timeouts.append)
+        deadlines = Deadlines(loop, self)
         memory = memoryview(bytearray(1 << 18))
         delivery = delivery_to(protocol, self.transport)
         self.box = Inbox(loop, given, self.watch, Limits(**limits), deadlines, memory, delivery, self)
         self.watch.on_read = self.box.read_ready
         self.box.set_interest()
+
+    def timed_out(self, exc: Exception) -> None:
+        self.timeouts.append(exc)
 
     @property
     def transport(self) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reactor import EventLoop, Limits, WriteBufferFull
+from reactor import ConnectionTimeout, EventLoop, Limits, WriteBufferFull
 from reactor.testing import MemorySocket, memory_sockets
 from reactor.transport.deadlines import Deadlines
 from reactor.transport.outbox import Outbox
@@ -38,6 +38,9 @@ class Owner:
     def may_queue(self) -> bool:
         return False
 
+    def timed_out(self, exc: ConnectionTimeout) -> None:
+        self.calls.append("timed out")
+
     def enqueue(self, chunks: Iterable[bytes], size: int) -> None:
         raise AssertionError("there is no pump")
 
@@ -51,7 +54,7 @@ class Half:
         self.sock: MemorySocket = ours
         given: Any = ours
         self.watch = loop.watch(ours, lambda: None, lambda: None)
-        deadlines = Deadlines(loop, lambda error: None)
+        deadlines = Deadlines(loop, self.owner)
         self.box = Outbox(loop, given, self.watch, Limits(**limits), deadlines, self.owner)
         self.watch.on_write = self.box.send_ready
 

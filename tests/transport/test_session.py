@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from reactor import EventLoop
+from reactor import ConnectionTimeout, EventLoop
 from reactor.transport.deadlines import Deadlines
 from reactor.transport.session import Session
 from reactor.transport.tls import TLSFilter
@@ -35,9 +35,12 @@ class End:
 
     def __init__(self, loop: EventLoop, filter_: TLSFilter) -> None:
         self.box, self.told = Box(), []
-        self.deadlines = Deadlines(loop, lambda error: None)
+        self.deadlines = Deadlines(loop, self)
         box: Any = self.box
         self.session = Session(filter_, box, self.deadlines, 10, self)
+
+    def timed_out(self, exc: ConnectionTimeout) -> None:
+        """No clock runs here."""
 
     def secured(self, facts: dict[str, Any]) -> None:
         self.told.append(facts["cipher"] is not None)
