@@ -68,9 +68,9 @@ class Delivery:
         return False
 
     @property
-    def holds_frame(self) -> bool:
-        """Whether its bytes are held: those of a streamed or discarded one are not."""
-        return False
+    def frame_offset(self) -> int:
+        """Where in the stream the unfinished frame begins; of one that is streamed or discarded, what is next of it."""
+        return 0
 
 
 class ByteDelivery(Delivery):
@@ -203,8 +203,8 @@ class FrameDelivery(Delivery):
         return self._decoder.in_frame
 
     @property
-    def holds_frame(self) -> bool:
-        return self._decoder.buffered > 0
+    def frame_offset(self) -> int:
+        return self._decoder.stream_offset
 
 
 def delivery_to(protocol: Any, transport: Transport) -> Delivery:

@@ -33,6 +33,7 @@ class Inbox:
     """Reads once a turn and delivers. `memory`: where reads go first, shared by all connections of a loop."""
 
     __slots__ = (
+        "_bounded_at",
         "_bytes_received",
         "_deadlines",
         "_end_due",
@@ -73,6 +74,7 @@ class Inbox:
         self._rest = b""  # bytes that no protocol has been given: an earlier one's, or what came while paused
         self._resume_due = False
         self._end_due = False  # the stream has ended, behind bytes that are not delivered yet
+        self._bounded_at = -1  # the offset of the frame, or of the piece of it, that frame_timeout runs for
         self.tls: Session | None = None
         self.paused = False  # by the protocol
         self.ended = False  # by the peer
@@ -199,11 +201,13 @@ class Inbox:
 
     def _bound_frame(self) -> None:
         """Bound the time that a frame takes; for one that is streamed or discarded, the time between its pieces."""
-        delivery = self.delivery
-        if not delivery.in_frame:
-            self._deadlines.stop("frame_timeout")
-        elif not self.paused and ("frame_timeout" not in self._deadlines or not delivery.holds_frame):
+        if not self.delivery.in_frame:
+            return self._deadlines.stop("frame_timeout")
+        offset = self.delivery.frame_offset
+        if not self.paused and (offset != self._bounded_at or "frame_timeout" not in self._deadlines):
+            self._bounded_at = offset
             self._deadlines.start("frame_timeout", self._limits.frame_timeout)
+        return None
 
     def _go_on(self) -> None:
         """Deliver what was left, then the end if that has come, too."""

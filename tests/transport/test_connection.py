@@ -765,6 +765,40 @@ def test_whole_frames_never_meet_the_frame_timeout(loop: EventLoop, clock: Manua
     turns(loop)
 
 
+def test_frames_that_no_read_ends_with_have_a_wait_each(loop: EventLoop, clock: ManualClock, twin: ModuleType) -> None:
+    server = FrameRecorder()
+    left, _, _ = wire(loop, Recorder(), server, limits=Limits(frame_timeout=10))
+    stream = Framing().encode_many([bytes(100)] * 10)
+    for begin in range(0, len(stream), 100):  # each read ends the frame before it and begins the next
+        left.write(stream[begin : begin + 100])
+        turns(loop, 2)
+        clock.advance(4)
+    turns(loop)
+    assert len(server.messages) == 10
+    assert not server.ended
+    left.close()
+    turns(loop)
+
+
+def test_a_frame_begun_behind_others_is_bounded_from_its_own_first_byte(
+    loop: EventLoop, clock: ManualClock, twin: ModuleType
+) -> None:
+    server = FrameRecorder()
+    left, _, _ = wire(loop, Recorder(), server, limits=Limits(frame_timeout=10))
+    frame = Framing().encode(bytes(100))
+    left.write(frame[:50])
+    turns(loop, 2)
+    clock.advance(9)
+    left.write(frame[50:] + frame[:50])
+    turns(loop, 2)
+    clock.advance(9)
+    turns(loop, 2)
+    assert not server.ended
+    clock.advance(1)
+    turns(loop)
+    assert isinstance(server.lost, ConnectionTimeout)
+
+
 def test_a_peer_that_takes_nothing_meets_the_write_timeout(loop: EventLoop, clock: ManualClock) -> None:
     one = Recorder()
     left, right, sock = wire(loop, one, Recorder(), capacity=10, limits=Limits(write_timeout=10))
