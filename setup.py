@@ -5,6 +5,7 @@ The .pyx files are the sources of plain Extensions: cythonize() would rebuild th
 
 import os
 import platform
+from glob import glob
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -27,7 +28,8 @@ class BuildTwins(build_ext):
 
 
 wanted = mode != "0" and platform.python_implementation() == "CPython"
-extensions = [Extension(name, [source], optional=mode != "1") for name, source in TWINS.items()]
+parts = [*glob("src_ext/*.pxi"), *glob("reactor/*/*.pxd")]
+extensions = [Extension(name, [source], optional=mode != "1", depends=parts) for name, source in TWINS.items()]
 for extension in extensions:
     extension.cython_include_dirs = ["."]  # where reactor/framing/_codec_c.pxd is found
 setup(ext_modules=extensions if wanted else [], cmdclass={"build_ext": BuildTwins})

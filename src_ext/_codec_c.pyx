@@ -35,95 +35,9 @@ cdef Py_ssize_t MAX_READ_SIZE = 256 * 1024
 cdef Py_ssize_t FIRST_ROOM = 256  # what a body gets before anything of it has come
 cdef uint64_t MAX_LENGTH = verdicts.MAX_LENGTH
 
-
-cdef inline uint64_t load(const uint8_t *at, int width, bint little) noexcept:
-    """Read an unsigned integer of 1 to 8 bytes. The caller has compared `at + width` with the end."""
-    cdef uint64_t value = 0
-    cdef int i
-    if width == 4 and not little:
-        return <uint32_t>at[0] << 24 | <uint32_t>at[1] << 16 | <uint32_t>at[2] << 8 | <uint32_t>at[3]
-    for i in range(width):
-        value = value << 8 | at[width - 1 - i if little else i]
-    return value
-
-
-cdef inline void store(uint8_t *at, uint64_t value, int width, bint little) noexcept:
-    """Write an unsigned integer of 1 to 8 bytes. The caller has made room for `width` of them."""
-    cdef int i
-    if width == 4 and not little:
-        at[0], at[1], at[2], at[3] = value >> 24 & 0xFF, value >> 16 & 0xFF, value >> 8 & 0xFF, value & 0xFF
-        return
-    for i in range(width):
-        at[i if little else width - 1 - i] = value & 0xFF
-        value >>= 8
-
-
-cdef inline int varint_size(uint64_t value) noexcept:
-    cdef int size = 1
-    while value > 0x7F:
-        value >>= 7
-        size += 1
-    return size
-
-
-cdef inline void store_varint(uint8_t *at, uint64_t value) noexcept:
-    while value > 0x7F:
-        at[0] = value & 0x7F | 0x80
-        value >>= 7
-        at += 1
-    at[0] = value
-
-
-@cython.final
-@cython.no_gc
-cdef class Body:
-    """A frame under construction, in the bytes object that will be handed out; exports the room behind what has come.
-
-    It owns that object for as long as it lives, so a buffer that somebody kept never dangles.
-    """
-
-    def __dealloc__(self):
-        Py_XDECREF(self.raw)
-
-    def __getbuffer__(self, Py_buffer *buffer, int flags):
-        PyBuffer_FillInfo(buffer, self, self.at(), self.room - self.filled, 0, flags)
-        self.exports += 1
-
-    def __releasebuffer__(self, Py_buffer *buffer):
-        self.exports -= 1
-
-    cdef char *at(self) noexcept:
-        """Where the next byte goes."""
-        return raw_string(self.raw) + self.filled
-
-    cdef bytes take(self):
-        """Hand out the complete frame."""
-        return <bytes>self.raw
-
-
-cdef Body new_body(Py_ssize_t final, Py_ssize_t room):
-    """Begin a frame of `final` bytes with memory for `room` of them: a header announces, it doesn't allocate."""
-    cdef Body body = Body.__new__(Body)
-    body.final = final
-    body.room = min(final, room)
-    body.raw = raw_bytes(NULL, body.room)
-    return body
-
-
-cdef Body grown(Body body, Py_ssize_t room):
-    """Return the body with memory for `room` bytes: itself, or a copy while somebody holds its buffer."""
-    cdef Body copy
-    room = min(room, body.final)
-    if room <= body.room:
-        return body
-    if body.exports == 0:
-        _PyBytes_Resize(&body.raw, room)  # ours alone: nobody has seen the object yet
-        body.room = room
-        return body
-    copy = new_body(body.final, room)
-    memcpy(raw_string(copy.raw), raw_string(body.raw), body.filled)
-    copy.filled = body.filled
-    return copy
+include "_fields.pxi"
+include "_body.pxi"
+include "_encoder.pxi"
 
 
 @cython.final
@@ -426,7 +340,7 @@ cdef class Decoder:
         """Make the object that will be handed out: what `strip` leaves of the header is its beginning."""
         cdef Py_ssize_t header = len(self.head)
         cdef Py_ssize_t kept = header - self.strip if 0 <= self.strip < header else 0
-        cdef Body body = new_body(kept + self.goal, kept + max(there, FIRST_ROOM))
+        cdef Body body = new_body(kept + self.goal, kept + max(2 * there, FIRST_ROOM))
         memcpy(body.at(), <char *>self.head + header - kept, kept)
         body.filled = kept
         return body
@@ -518,7 +432,8 @@ cdef class Decoder:
         self.check_open()
         cdef Py_ssize_t size = min(sizehint, MAX_READ_SIZE) if sizehint > 0 else READ_SIZE
         if self.state == BODY and self.body is not None and self.body.filled >= READ_SIZE and self.pos == self.size:
-            self.scratch = self.grow(2 * self.body.filled)
+            self.make_room()
+            self.scratch = self.body
         else:
             self.scratch = PyByteArray_FromStringAndSize(NULL, size)
         return memoryview(self.scratch)
@@ -537,11 +452,20 @@ cdef class Decoder:
         if body is None:
             return self.feed(memoryview(scratch)[:nbytes])
         self.scratch = None
-        body.filled += nbytes
-        self.done += nbytes
-        self.pushed += nbytes
-        frame = self.end_body()
+        frame = self.advance(nbytes)
         return [] if frame is None else [frame]
+
+    cdef Py_ssize_t make_room(self) except -1:
+        """Return how many bytes of the body in progress may be read to where it ends; nothing is left of the chunk."""
+        self.grow(2 * self.body.filled)
+        return self.body.room - self.body.filled
+
+    cdef object advance(self, Py_ssize_t count):
+        """Take bytes that were read to their place; return the frame if that completes it."""
+        self.body.filled += count
+        self.done += count
+        self.pushed += count
+        return self.end_body()
 
     def feed_eof(self):
         """Say that the stream has ended. Raises FrameTruncated where a frame is unfinished."""
@@ -633,101 +557,3 @@ cdef class Frames:
             self.decoder = None
             raise StopIteration
         return frame
-
-
-@cython.final
-cdef class Encoder:
-    """Put headers in front of bodies: `Framing.encode` and `encode_many`."""
-
-    def __cinit__(self, framing):
-        self.width = framing.length_field_length
-        self.little = framing.byteorder == "little"
-        self.offset = framing.length_field_offset
-        self.adjustment = framing.length_adjustment
-        self.limit = verdicts.check_limit(framing.max_frame_length)
-        self.field_max = framing.length_field_max
-
-    def encode(self, body, prefix=b""):
-        """Return one frame."""
-        cdef bytes text = as_bytes(body), front = as_bytes(prefix), frame
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(text), header = self.header_size(size, front)
-        frame = PyBytes_FromStringAndSize(NULL, header + size)
-        self.put(<uint8_t *>PyBytes_AS_STRING(frame), front, text)
-        return frame
-
-    def header(self, size, prefix=b""):
-        """Return what stands in front of a body of `size` bytes."""
-        cdef bytes front = as_bytes(prefix), header = PyBytes_FromStringAndSize(NULL, self.header_size(size, front))
-        self.put_header(<uint8_t *>PyBytes_AS_STRING(header), front, size)
-        return header
-
-    def encode_many(self, bodies):
-        """Return the frames of all bodies, joined."""
-        cdef list texts = self.texts(bodies)
-        cdef bytes out = PyBytes_FromStringAndSize(NULL, self.size_of(texts))
-        self.put_all(<uint8_t *>PyBytes_AS_STRING(out), texts)
-        return out
-
-    cdef list texts(self, bodies):
-        """Return bodies as a list of bytes: the very list, if it is one. What can't be sent is refused in its order."""
-        cdef list texts
-        if self.offset:
-            raise verdicts.wrong_prefix(0, self.offset)
-        texts = bodies if PyList_CheckExact(bodies) else list(bodies)
-        for body in texts:
-            if not PyBytes_CheckExact(body):
-                return [self.checked(each) for each in list(texts)]
-        return texts
-
-    cdef Py_ssize_t size_of(self, list texts) except -1:
-        """Return the bytes that the frames of all texts take. They hold until Python code runs: the list may change."""
-        cdef Py_ssize_t total = 0
-        cdef bytes text
-        for text in texts:
-            total += self.header_size(PyBytes_GET_SIZE(text), b"") + PyBytes_GET_SIZE(text)
-        return total
-
-    cdef void put_all(self, uint8_t *at, list texts) noexcept:
-        """Write the frames of all texts to where there is room for `size_of()` them."""
-        cdef bytes text
-        for text in texts:
-            at += self.put(at, b"", text)
-
-    cdef bytes checked(self, body):
-        """Return a body as bytes, if it can be sent: what comes first in a list is what is complained of."""
-        cdef bytes text = as_bytes(body)
-        self.header_size(PyBytes_GET_SIZE(text), b"")
-        return text
-
-    cdef Py_ssize_t header_size(self, Py_ssize_t size, bytes front) except -1:
-        """Return the bytes of a header; refuse a body that can't be announced."""
-        cdef int64_t length = size - self.adjustment
-        if PyBytes_GET_SIZE(front) != self.offset:
-            raise verdicts.wrong_prefix(len(front), self.offset)
-        if size > self.limit:
-            raise verdicts.body_over_limit(size, self.limit)
-        if length < 0 or <uint64_t>length > self.field_max:
-            raise verdicts.body_over_field(size, self.adjustment, self.field_max, self.limit)
-        return self.offset + (self.width or varint_size(length))
-
-    cdef Py_ssize_t put(self, uint8_t *at, bytes front, bytes text) noexcept:
-        """Write a frame to where there is room for it; return how long it is."""
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(text), header = self.put_header(at, front, size)
-        memcpy(at + header, PyBytes_AS_STRING(text), size)
-        return header + size
-
-    cdef Py_ssize_t put_header(self, uint8_t *at, bytes front, Py_ssize_t size) noexcept:
-        """Write the header of a body of `size` bytes, which `header_size()` has judged; return how long it is."""
-        cdef uint64_t length = size - self.adjustment
-        if self.offset:
-            memcpy(at, PyBytes_AS_STRING(front), self.offset)
-        if self.width:
-            store(at + self.offset, length, self.width, self.little)
-            return self.offset + self.width
-        store_varint(at + self.offset, length)
-        return self.offset + varint_size(length)
-
-
-cdef inline bytes as_bytes(data):
-    return <bytes>data if PyBytes_CheckExact(data) else memoryview(data).tobytes()
-

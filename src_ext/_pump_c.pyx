@@ -35,6 +35,7 @@ cdef enum:
     MOST_LARGE = 8  # bodies that are gathered into one send
 
 cdef Py_ssize_t DIRECT_FROM = buffers.DIRECT_FROM
+cdef Py_ssize_t READ_SIZE = buffers.READ_SIZE
 cdef Py_ssize_t JOIN_BELOW = buffers.JOIN_BELOW
 cdef int MESSAGES_PER_TURN = buffers.MESSAGES_PER_TURN
 
@@ -76,23 +77,15 @@ cdef class Pump:
 
     def receive(self):
         """Read once, and deliver what is whole."""
-        cdef Py_buffer *memory
-        cdef Py_ssize_t count
-        cdef int code
+        cdef Py_buffer *memory = PyMemoryView_GET_BUFFER(self.memory)
         cdef bint was_in_frame = self.in_frame
-        if self.decoder.state == BODY and self.decoder.body is not None and self.decoder.body.filled >= DIRECT_FROM:
-            self.inbox.read_ready()  # a large body goes straight into its place
-            self.note()
+        cdef Py_ssize_t count
+        if self.lacks_much():
+            self.receive_in_place()
             return
-        memory = PyMemoryView_GET_BUFFER(self.memory)
-        count = recv(self.fd, memory.buf, memory.len, 0)
-        code = errno
+        count = self.read(<char *>memory.buf, memory.len)
         if count <= 0:
-            self.inbox.read_nothing(count, code)
             return
-        self.bytes_received += count
-        if self.clocked:
-            self.inbox.touch()
         try:
             self.decoder.lend(<const uint8_t *>memory.buf, count)
             try:
@@ -106,6 +99,51 @@ cdef class Pump:
         self.note()
         if self.in_frame or was_in_frame or not self.reading or self.decoder.pos < self.decoder.size or self.decoder._error is not None:
             self.inbox.after_delivery()
+
+    cdef Py_ssize_t read(self, char *at, Py_ssize_t size) except -2:
+        """Read once; return how many bytes came. What else there is to know is told to the inbox."""
+        cdef Py_ssize_t count = recv(self.fd, at, size, 0)
+        cdef int code = errno
+        if count <= 0:
+            self.inbox.read_nothing(count, code)
+            return count
+        self.bytes_received += count
+        if self.clocked:
+            self.inbox.touch()
+        return count
+
+    cdef bint lacks_much(self):
+        """Whether a large body is in progress, and lacks so much that reading it in place is worth it."""
+        cdef Decoder decoder = self.decoder
+        if decoder.state != BODY or decoder.body is None or decoder.body.filled < DIRECT_FROM:
+            return False
+        return decoder.goal - decoder.done >= DIRECT_FROM
+
+    cdef int receive_in_place(self) except -1:
+        """Read once, straight to where the body goes on. As long as it isn't complete nothing else has changed."""
+        cdef Py_ssize_t room, count
+        try:
+            room = self.decoder.make_room()  # which may move the body
+        except MemoryError as exc:
+            self.inbox.delivery_raised(exc)
+            return 0
+        count = self.read(self.decoder.body.at(), min(room, READ_SIZE))
+        if count <= 0:
+            return 0
+        try:
+            frame = self.decoder.advance(count)
+            if frame is None:
+                return 0
+            self.note()
+            if self.as_list:
+                self.protocol.messages_received([frame])
+            else:
+                self.protocol.message_received(frame)
+        except BaseException as exc:
+            self.inbox.delivery_raised(exc)
+            return 0
+        self.inbox.after_delivery()
+        return 0
 
     cdef int note(self) except -1:
         self.in_frame = self.decoder.begun()
@@ -163,8 +201,10 @@ cdef class Pump:
             self.encoder.put_all(self.reserve(size), texts)
             self.out_size += size
             self.queued(size)
-        else:
+        elif size < JOIN_BELOW * PyList_GET_SIZE(texts):
             self.outbox.write([self.encoder.encode_many(texts)], size)
+        else:
+            self.outbox.write(self.encoder.parts(texts), size)
 
     cdef bint has_room(self, Py_ssize_t size) noexcept:
         """Whether so much more may wait here."""

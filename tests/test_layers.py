@@ -14,6 +14,7 @@ RANKS = [
     {"errors"},
     {"framing.piece", "framing.verdicts"},
     {"framing._fields_py"},
+    {"framing._encoder_py"},
     {"framing._codec_py"},
     {"framing._codec"},
     {"framing.spec"},

@@ -53,6 +53,8 @@ cdef class Decoder:
     cdef Body begin_body(self, Py_ssize_t there)
     cdef Body grow(self, Py_ssize_t room)
     cdef object end_body(self)
+    cdef Py_ssize_t make_room(self) except -1
+    cdef object advance(self, Py_ssize_t count)
     cdef object take_piece(self)
     cdef int fail(self, error) except -1
     cdef object frame_at(self)

@@ -9,22 +9,24 @@ or `_STREAM` (handed out in pieces). `_BROKEN` and `_ENDED` are final.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..errors import FramingError
 from . import verdicts
-from ._fields_py import length_reader, length_writer
+from ._encoder_py import BytesLike, Encoder
+from ._fields_py import length_reader
 from .piece import Piece
 
 if TYPE_CHECKING:
     from .spec import Framing
 
-BytesLike: TypeAlias = "bytes | bytearray | memoryview"
-
 _HEAD, _BODY, _SKIP, _STREAM, _BROKEN, _ENDED = range(6)
 _READ_SIZE = 64 * 1024  # what get_buffer() offers without a hint: one read of a common socket buffer
 _MAX_READ_SIZE = 256 * 1024  # more per read costs cache misses (picows#117)
+
+
+__all__ = ["BytesLike", "Decoder", "Encoder"]
 
 
 class Decoder:
@@ -353,46 +355,3 @@ class Decoder:
     @max_frame_length.setter
     def max_frame_length(self, limit: int) -> None:
         self._limit = verdicts.check_limit(limit)
-
-
-class Encoder:
-    """Put headers in front of bodies: `Framing.encode` and `encode_many`."""
-
-    def __init__(self, framing: Framing) -> None:
-        self._limit = verdicts.check_limit(framing.max_frame_length)
-        self._offset = framing.length_field_offset
-        self._adjustment = framing.length_adjustment
-        self._field_max = framing.length_field_max
-        self._pack = length_writer(framing)
-
-    def encode(self, body: BytesLike, prefix: BytesLike = b"") -> bytes:
-        """Return one frame."""
-        body = _as_bytes(body)
-        return self.header(len(body), prefix) + body
-
-    def header(self, size: int, prefix: BytesLike = b"") -> bytes:
-        """Return what stands in front of a body of `size` bytes."""
-        prefix = _as_bytes(prefix)
-        if len(prefix) != self._offset:
-            raise verdicts.wrong_prefix(len(prefix), self._offset)
-        if size > self._limit:
-            raise verdicts.body_over_limit(size, self._limit)
-        length = size - self._adjustment
-        if not 0 <= length <= self._field_max:
-            raise verdicts.body_over_field(size, self._adjustment, self._field_max, self._limit)
-        return prefix + self._pack(length)
-
-    def encode_many(self, bodies: Iterable[BytesLike]) -> bytes:
-        """Return the frames of all bodies, joined."""
-        if self._offset:
-            raise verdicts.wrong_prefix(0, self._offset)
-        parts = []
-        for item in bodies:
-            body = _as_bytes(item)
-            parts.append(self.header(len(body)))
-            parts.append(body)
-        return b"".join(parts)
-
-
-def _as_bytes(data: BytesLike) -> bytes:
-    return data if type(data) is bytes else memoryview(data).tobytes()

@@ -126,7 +126,7 @@ class Pump:
 
     def send_many(self, messages: Iterable[BytesLike]) -> None:
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
-        self._queue([self._encoder.encode_many(messages)])
+        self._queue(self._encoder.parts(messages))
 
     def _queue(self, chunks: list[bytes]) -> None:
         size = sum(map(len, chunks))

@@ -37,29 +37,10 @@ class Connection:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_cause",
-        "_deadlines",
-        "_draining",
-        "_ended",
-        "_ending",
-        "_extra",
-        "_filter",
-        "_inbox",
-        "_limits",
-        "_loop",
-        "_on_end",
-        "_outbox",
-        "_peername",
-        "_protocol",
-        "_sock",
-        "_state",
-        "_tls",
-        "_watch",
-        "made",
-        "reset",
-        "writes_dropped",
-    )
+        "__weakref__", "_cause", "_deadlines", "_draining", "_ended", "_ending", "_extra", "_filter", "_inbox",
+        "_limits", "_loop", "_on_end", "_outbox", "_peername", "_protocol", "_sock", "_state", "_tls", "_watch",
+        "made", "reset", "writes_dropped",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -80,14 +61,12 @@ class Connection:
         self._on_end = on_end
         self._state = State.NEW
         self._cause: BaseException | None = None
-        self._draining = False
-        self._ending = self._ended = False  # write_eof() was called; FIN was sent
+        self._draining = self._ending = self._ended = False  # ending: write_eof() was called; ended: FIN was sent
         self._deadlines = Deadlines(loop, self)
         self._watch = loop.watch(sock, nothing_to_do, nothing_to_do)
         self._outbox = Outbox(loop, sock, self._watch, limits, self._deadlines, self)
         delivery = self._adopt(protocol)
         self._inbox = Inbox(loop, sock, self._watch, limits, self._deadlines, memory, delivery, self)
-        self._watch.on_read = self._inbox.read_ready
         self._filter = tls
         self._tls: Session | None = None
         self.made = self.reset = False
@@ -203,10 +182,7 @@ class Connection:
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the water marks in bytes, as asyncio does: `low` is a quarter of `high` if only that is given."""
-        self._outbox.absorb()
-        self._outbox.buffer.set_marks(high, low, self._limits.high_water)
-        self._outbox.set_room()
-        self._outbox.check_high()
+        self._outbox.set_marks(high, low)
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """Return `(low, high)`, in asyncio's order."""
@@ -229,17 +205,15 @@ class Connection:
     ) -> None:
         """Go on under TLS: what was written before leaves plain, what is written from now on waits for the handshake.
 
-        Bytes that came behind the switch must not be guessed at. `initial` None: there are none, and if some came the
-        connection ends with ssl.SSLError, for they may be injected. Else `initial`, which may be empty, and then the
-        bytes that the protocol was not given yet are the beginning of the peer's handshake. `on_done()` is called when
-        it is complete.
+        `initial` None: no bytes came behind the switch, and if some did the connection ends with ssl.SSLError, for they
+        may be injected. Else `initial`, which may be empty, and then the bytes that the protocol was not given yet are
+        the beginning of the peer's handshake. `on_done()` is called when it is complete.
         """
         if self._tls is not None or self._state is not State.OPEN:
             raise RuntimeError("start_tls() needs an open connection without TLS")
         tls = TLSFilter(context, server_side, server_hostname)
         self._outbox.hand_over()
         self._inbox.hand_over(self._adopt(self._protocol))
-        self._watch.on_read = self._inbox.read_ready
         unread = self._inbox.take_unread()
         if initial is None and unread:
             return self._lose(behind_the_switch(len(unread)))
@@ -269,8 +243,7 @@ class Connection:
     # --- protocol and facts
 
     def set_protocol(self, protocol: Any) -> None:
-        """Go on with another protocol; it gets every byte that the present one was not given, and is told to pause if
-        more than the high mark waits.
+        """Go on with another protocol: it gets every byte that the present one was not given; if much waits it is told.
 
         Messages of a list that the present one took by overriding `messages_received` are its own.
         """
@@ -288,14 +261,10 @@ class Connection:
         """Let a pump do the ordinary part, where the socket is plain and the protocol framed."""
         inbox, outbox = self._inbox, self._outbox
         if self._tls is None and self._state is State.OPEN and isinstance(inbox.delivery, FrameDelivery):
-            pump = inbox.delivery.pump(self._sock, self._inbox.memory, inbox, outbox, self._loop.defer_flush)
+            pump = inbox.delivery.pump(self._sock, inbox.memory, inbox, outbox, self._loop.defer_flush)
             pump.clocked = self._limits.idle_timeout is not None
-            inbox.pump = outbox.pump = pump
-            outbox.set_room()
-            outbox.set_sending()
-            self._watch.on_read = pump.receive
-        else:
-            self._watch.on_read = inbox.read_ready
+            inbox.use(pump)
+            outbox.use(pump)
 
     def get_protocol(self) -> Any:
         return self._protocol
@@ -310,14 +279,11 @@ class Connection:
         """Return "peername", "sockname", "socket", and under TLS "ssl_object", "sslcontext", "peercert", "cipher"."""
         if name == "peername":
             return self._peername
-        facts = self._facts()
-        if name == "sockname" and name not in facts:
-            facts[name] = self._sock.getsockname()
-        return facts.get(name, default)
+        return self._facts().get(name, default)
 
     def _facts(self) -> dict[str, Any]:
         if self._extra is None:
-            self._extra = {"socket": sockets.lend(self._sock)}
+            self._extra = sockets.facts(self._sock)
         return self._extra
 
     # --- ends
@@ -348,7 +314,7 @@ class Connection:
         if not self._draining:
             self._draining = True
             self._outbox.hand_over()
-            self._inbox.pump, self._watch.on_read = None, self._inbox.read_ready
+            self._inbox.use(None)
         self._loop.call_soon(self._close_if_quiet)
 
     def _close_if_quiet(self) -> None:

@@ -80,6 +80,7 @@ class Inbox:
         self.ended = False  # by the peer
         self.pump: Pump | None = None
         self._bytes_received = 0
+        watch.on_read = self.read_ready
 
     # --- interest
 
@@ -143,6 +144,12 @@ class Inbox:
         return self._deliver(delivery.put, buffer[:count])
 
     # --- what the pump hands over
+
+    def use(self, pump: Pump | None) -> None:
+        """Let a pump read, or go on without."""
+        self._bytes_received = self.bytes_received
+        self.pump = pump
+        self._watch.on_read = self.read_ready if pump is None else pump.receive
 
     def read_nothing(self, count: int, code: int) -> None:
         """See what a read without bytes means: the end if `count` is 0, else `code` is its errno."""
@@ -258,8 +265,8 @@ class Inbox:
     def hand_over(self, delivery: Delivery) -> None:
         """Go on with another delivery; it gets every byte that the present one was not given."""
         self._rest = self.delivery.take_rest() + self._rest
-        self._bytes_received = self.bytes_received
-        self.delivery, self.pump = delivery, None
+        self.use(None)
+        self.delivery = delivery
 
     def take_unread(self) -> bytes:
         """Give up what is not delivered: it wasn't for the protocol."""

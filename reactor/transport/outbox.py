@@ -85,6 +85,12 @@ class Outbox:
 
     # --- the pump: it queues and sends while nothing waits here, and nothing is out of the ordinary
 
+    def use(self, pump: Pump) -> None:
+        """Go on with a pump."""
+        self.pump = pump
+        self.set_room()
+        self.set_sending()
+
     def set_sending(self) -> None:
         """Let the pump queue if what it sends would be the next to leave."""
         if self.pump is not None:
@@ -134,6 +140,13 @@ class Outbox:
         self._deadlines.start("idle_timeout", self._limits.idle_timeout)
 
     # --- waiting and sending
+
+    def set_marks(self, high: int | None, low: int | None) -> None:
+        """Move the water marks, and the water with them."""
+        self.absorb()
+        self.buffer.set_marks(high, low, self._limits.high_water)
+        self.set_room()
+        self.check_high()
 
     def check_high(self) -> None:
         """Tell the owner if the water has risen over the mark."""

@@ -88,6 +88,14 @@ def lend(sock: socket.socket) -> Any:
     return LentSocket(sock) if sock.fileno() >= 0 else sock
 
 
+def facts(sock: socket.socket) -> dict[str, Any]:
+    """Return what a transport tells of its socket; its name only while it has one."""
+    known = {"socket": lend(sock)}
+    with contextlib.suppress(OSError):
+        known["sockname"] = sock.getsockname()
+    return known
+
+
 def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> socket.socket:
     """Return a listening socket. Raises OSError naming the address."""
     sock = socket.socket(family, socket.SOCK_STREAM)
