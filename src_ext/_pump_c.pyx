@@ -183,7 +183,7 @@ cdef class Pump:
         """
         cdef bytes body = as_bytes(message), front = as_bytes(prefix)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(body), header = self.encoder.header_size(size, front)
-        if not self.has_room(header + size):
+        if not self.make_room(header + size):
             self.outbox.write([self.encoder.header(size, front), body], header + size)
         elif size < JOIN_BELOW:
             self.out_size += self.encoder.put(self.reserve(header + size), front, body)
@@ -197,7 +197,7 @@ cdef class Pump:
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
         cdef list texts = self.encoder.texts(messages)
         cdef Py_ssize_t size = self.encoder.size_of(texts)
-        if self.has_room(size):
+        if self.make_room(size):
             self.encoder.put_all(self.reserve(size), texts)
             self.out_size += size
             self.queued(size)
@@ -205,6 +205,12 @@ cdef class Pump:
             self.outbox.write([self.encoder.encode_many(texts)], size)
         else:
             self.outbox.write(self.encoder.parts(texts), size)
+
+    cdef bint make_room(self, Py_ssize_t size) except -1:
+        """Whether so much more may wait here, at the latest when what waits has left, at once."""
+        if self.sending and self.waiting and self.waiting + size > self.room >= size:
+            self.leave()
+        return self.has_room(size)
 
     cdef bint has_room(self, Py_ssize_t size) noexcept:
         """Whether so much more may wait here."""
@@ -241,23 +247,26 @@ cdef class Pump:
 
     def __call__(self):
         """Send what this turn has queued, at once if the socket takes it all. What is deferred is the pump itself."""
-        cdef Py_ssize_t count
-        cdef int code
         self.flush_due = False
         if self.waiting == 0:
             return
-        if not self.sending:
+        if self.sending:
+            self.leave()
+        else:
             self.outbox.flush()
-            return
-        count = send(self.fd, self.out, self.out_size, MSG_NOSIGNAL) if self.large is None else self.send_gathered()
-        code = errno
+
+    cdef int leave(self) except -1:
+        """Send what waits, once; whatever the socket doesn't take is the outbox's."""
+        cdef Py_ssize_t count = send(self.fd, self.out, self.out_size, MSG_NOSIGNAL) if self.large is None else self.send_gathered()
+        cdef int code = errno
         if count != self.waiting:
             self.outbox.sent_short(count, code)
-            return
+            return 0
         self.bytes_sent += count
         self.forget()
         if self.clocked:
             self.outbox.touch()
+        return 0
 
     cdef Py_ssize_t send_gathered(self) noexcept:
         """Send `out` and the large bodies in their order, with one call."""

@@ -130,7 +130,9 @@ class Pump:
 
     def _queue(self, chunks: list[bytes]) -> None:
         size = sum(map(len, chunks))
-        if not (self.sending and self._out.size + size <= self.room):
+        if self.sending and self._out.size and self._out.size + size > self.room >= size:
+            self._leave()  # at once, so that this may wait here
+        if not self.sending or self._out.size + size > self.room:
             return self._outbox.write(chunks, size)
         self._out.extend(chunks, size)
         if not self._flush_due:
@@ -143,8 +145,13 @@ class Pump:
         self._flush_due = False
         if not self._out.size:
             return
-        if not self.sending:
-            return self._outbox.flush()
+        if self.sending:
+            self._leave()
+        else:
+            self._outbox.flush()
+
+    def _leave(self) -> None:
+        """Send what waits, once; whatever the socket doesn't take is the outbox's."""
         chunks = self._out.next_chunks()
         try:
             count = self._sock.send(chunks[0]) if len(chunks) == 1 else self._sock.sendmsg(chunks)
