@@ -220,7 +220,7 @@ cdef class Pump:
 
     cdef uint8_t *reserve(self, Py_ssize_t size) except NULL:
         """Return where `size` bytes more can be written."""
-        cdef Py_ssize_t room = max(2 * self.out_room, max(self.out_size + size, FIRST_ROOM))
+        cdef Py_ssize_t room = max(4 * self.out_room, max(self.out_size + size, FIRST_ROOM))
         cdef char *out
         if self.out_size + size > self.out_room:
             out = <char *>PyMem_Realloc(self.out, room)
