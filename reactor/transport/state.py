@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class State(Enum):
+class State(str, Enum):  # a str, so that hashing it needs no Python code
     """Where a connection stands. It only ever moves down this list."""
 
     NEW = "new"  # connection_made has not been called
