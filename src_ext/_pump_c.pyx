@@ -189,14 +189,17 @@ cdef class Pump:
             self.out_size += self.encoder.put(self.reserve(header + size), front, body)
             self.queued(header + size)
         else:
-            self.out_size += self.encoder.put_header(self.reserve(header), front, size)
-            self.refer_to(body)
+            self.encoder.put_header(self.reserve(header), front, size)
+            self.refer_to(body, self.out_size + header)
+            self.out_size += header
             self.queued(header + size)
 
     def send_many(self, messages):
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
         cdef list texts = self.encoder.texts(messages)
         cdef Py_ssize_t size = self.encoder.size_of(texts)
+        if self.waiting + size > self.room:
+            texts = list(texts)  # it may be the caller's, who could change it while others are called
         if self.make_room(size):
             self.encoder.put_all(self.reserve(size), texts)
             self.out_size += size
@@ -230,11 +233,11 @@ cdef class Pump:
             self.out_room = room
         return <uint8_t *>self.out + self.out_size
 
-    cdef int refer_to(self, bytes body) except -1:
-        """Let a large body follow what is in `out`. There are fewer than MOST_LARGE: has_room() has seen to that."""
+    cdef int refer_to(self, bytes body, Py_ssize_t end) except -1:
+        """Let a large body follow `end` bytes of `out`. There are fewer than MOST_LARGE: has_room() has seen to that."""
         if self.large is None:
             self.large = []
-        self.large.append((self.out_size, body))
+        self.large.append((end, body))
         return 0
 
     cdef int queued(self, Py_ssize_t size) except -1:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
+import random
 import socket
 from collections.abc import Iterator
 from types import ModuleType
@@ -12,11 +14,20 @@ from typing import Any
 import pytest
 from conftest import TWINS
 from helpers import FrameRecorder, run_until
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from reactor import FramedProtocol, Framing, Limits, Reactor
+from reactor import FramedProtocol, FrameTruncated, Framing, Limits, Reactor
 from reactor.transport import Connection, sockets
 
 FRAMES = [bytes([index]) * index for index in range(8)]
+
+
+class Listed(FrameRecorder):
+    """Takes the messages of a read at once."""
+
+    def messages_received(self, messages: Any) -> None:
+        self.messages += messages
 
 
 @pytest.fixture
@@ -82,6 +93,119 @@ def test_every_way_of_sending_keeps_its_place(net: Reactor, twin: ModuleType, pe
         came += test.recv(1 << 20)
     assert came == wanted
     assert connection.get_write_buffer_size() == 0
+
+
+SIZES = [0, 100, 8191, 8192, 20_000, 65_532, 65_533, 300_000]
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["send", "send_many"])
+@given(st.lists(st.sampled_from(SIZES), min_size=1, max_size=12), st.sampled_from([4096, 1 << 20]))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_bodies_of_all_sizes_leave_in_order_whatever_the_socket_takes(
+    twin: ModuleType, many: bool, sizes: list[int], room: int
+) -> None:
+    bodies = [bytes([index + 1]) * size for index, size in enumerate(sizes)]
+    test, ours = socket.socketpair()
+    sockets.prepare(ours)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
+    with test, Reactor() as net:
+        test.settimeout(20)
+        protocol = FrameRecorder()
+        connection = connect(net, ours, protocol)
+        if many:
+            protocol.send_many(bodies)
+        else:
+            for body in bodies:
+                protocol.send(body)
+        wanted, came = Framing().encode_many(bodies), b""
+        while len(came) < len(wanted):
+            net.run_once(0)
+            came += test.recv(1 << 20)
+        assert came == wanted
+        assert connection.get_write_buffer_size() == 0
+
+
+def test_what_waits_is_counted_whether_copied_or_referred_to(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    _, ours = peer
+    protocol = FrameRecorder()
+    connection = connect(net, ours, protocol)
+    protocol.send(bytes(100))
+    protocol.send(bytes(20_000))
+    protocol.send_many([bytes(200), b""])
+    assert connection.get_write_buffer_size() == 4 + 100 + 4 + 20_000 + 4 + 200 + 4
+    net.run_once(0)
+    assert connection.get_write_buffer_size() == 0
+
+
+def test_never_more_than_64_kib_wait_for_the_end_of_the_turn(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+    protocol = FrameRecorder()
+    connection = connect(net, ours, protocol)
+    for _ in range(10):
+        protocol.send(bytes(20_000))
+        assert connection.get_write_buffer_size() <= 64 * 1024
+    assert len(test.recv(1 << 20)) >= 20_004, "the first of them left at once"
+
+
+def test_a_list_that_is_sent_may_be_changed_at_once(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+    protocol = FrameRecorder()
+    connect(net, ours, protocol)
+    bodies = [b"one", b"two"]
+    protocol.send_many(bodies)
+    bodies.clear()
+    net.run_once(0)
+    assert test.recv(100) == Framing().encode_many([b"one", b"two"])
+
+
+@pytest.mark.parametrize("as_list", [False, True], ids=["message_received", "messages_received"])
+def test_large_bodies_arrive_whole_between_small_ones(net: Reactor, twin: ModuleType, peer: Any, as_list: bool) -> None:
+    test, ours = peer
+    protocol = Listed() if as_list else FrameRecorder()
+    connect(net, ours, protocol)
+    bodies = [b"before", random.randbytes(1 << 20), b"", random.randbytes(700_000), b"behind"]
+    wire = memoryview(Framing().encode_many(bodies))
+    test.setblocking(False)
+    while len(protocol.messages) < len(bodies):
+        with contextlib.suppress(BlockingIOError):
+            wire = wire[test.send(wire[: 1 << 18]) :] if wire else wire
+        net.run_once(0)
+    assert protocol.messages == bodies
+    assert protocol.decoder.buffered == 0
+
+
+def test_an_exception_in_a_large_message_ends_that_connection(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+    reports: list[Any] = []
+    net.set_exception_handler(lambda loop, context: reports.append(context["exception"]))
+
+    class Fails(FrameRecorder):
+        def message_received(self, message: bytes) -> None:
+            raise ValueError(len(message))
+
+    protocol = Fails()
+    connect(net, ours, protocol)
+    wire = memoryview(Framing().encode(bytes(500_000)))
+    test.setblocking(False)
+    while not protocol.ended:
+        with contextlib.suppress(BlockingIOError):
+            wire = wire[test.send(wire[: 1 << 18]) :] if wire else wire
+        net.run_once(0)
+    assert [str(each) for each in reports] == [str(protocol.lost)] == ["500000"]
+
+
+def test_a_peer_that_ends_inside_a_large_body_is_told_apart(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+    protocol = FrameRecorder()
+    connect(net, ours, protocol)
+    wire = Framing().encode(bytes(500_000))
+    for begin in (0, 100_000, 200_000):
+        test.sendall(wire[begin : begin + 100_000])
+        for _ in range(5):
+            net.run_once(0)
+    test.close()
+    run_until(net, lambda: protocol.ended)
+    assert isinstance(protocol.lost, FrameTruncated)
 
 
 def test_a_short_send_goes_on_when_the_peer_reads(net: Reactor, twin: ModuleType, peer: Any) -> None:
