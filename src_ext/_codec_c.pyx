@@ -26,6 +26,7 @@ from . import verdicts
 from .piece import Piece
 
 cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
     int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1
     PyObject *raw_bytes "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
     char *raw_string "PyBytes_AS_STRING"(PyObject *bytes)
@@ -67,7 +68,7 @@ cdef class Decoder:
         it. Raises RuntimeError while the decoder is decoding, and after `detach()`.
         """
         self.open(data)
-        return self.collect()
+        return self.collect(PY_SSIZE_T_MAX)
 
     def push(self, data):
         """Take the next chunk without decoding it: iterate for its frames. Raises what `feed()` raises."""
@@ -151,13 +152,13 @@ cdef class Decoder:
             self.size = PyBytes_GET_SIZE(rest)
         return 0
 
-    cdef list collect(self):
-        """Decode all of the chunk at hand."""
+    cdef list collect(self, Py_ssize_t most):
+        """Decode the chunk at hand, but no more than `most` frames of it."""
         cdef list frames = []
         cdef object frame
         self.busy = True
         try:
-            while True:
+            while most:
                 frame = self.whole()
                 if frame is None:
                     if self.is_between():
@@ -166,6 +167,7 @@ cdef class Decoder:
                     if frame is None:
                         break
                 frames.append(frame)
+                most -= 1
         finally:
             self.busy = False
         self.own()

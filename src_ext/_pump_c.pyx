@@ -154,26 +154,20 @@ cdef class Pump:
         cdef Decoder decoder = self.decoder
         cdef int left = MESSAGES_PER_TURN
         cdef list batch
-        if not self.as_list:
-            while left and self.reading:
-                frame = decoder.next()
-                if frame is None:
-                    return 0
-                left -= 1
-                if PyBytes_CheckExact(frame):
-                    self.protocol.message_received(frame)
-                else:
-                    self.protocol.piece_received(frame)
+        if self.as_list:
+            batch = decoder.collect(left)
+            if batch:
+                self.protocol.messages_received(batch)
             return 0
-        batch = []
-        while left:
+        while left and self.reading:
             frame = decoder.next()
             if frame is None:
                 break
             left -= 1
-            batch.append(frame)
-        if batch:
-            self.protocol.messages_received(batch)
+            if PyBytes_CheckExact(frame):
+                self.protocol.message_received(frame)
+            else:
+                self.protocol.piece_received(frame)
         return 0
 
     def send(self, message, prefix=b""):

@@ -37,7 +37,7 @@ cdef class Decoder:
     cdef int lend(self, const uint8_t *at, Py_ssize_t size) except -1
     cdef int release(self) except -1
     cdef int own(self) except -1
-    cdef list collect(self)
+    cdef list collect(self, Py_ssize_t most)
     cdef bint is_between(self) noexcept
     cdef bytes whole(self)
     cdef Py_ssize_t varint_header(self, const uint8_t *at, Py_ssize_t left, uint64_t *value) noexcept
