@@ -15,7 +15,7 @@ from typing import Protocol as Interface
 
 from ..framing import BytesLike, Decoder, Encoder, Piece
 from ..protocol import FramedProtocol
-from .buffers import DIRECT_FROM, JOIN_BELOW, MESSAGES_PER_TURN, WriteBuffer, snapshot
+from .buffers import DIRECT_FROM, JOIN_BELOW, MESSAGES_PER_TURN, WriteBuffer
 
 
 class Inbox(Interface):
@@ -117,19 +117,19 @@ class Pump:
 
         Raises FrameTooLarge, and has then sent nothing.
         """
-        body = snapshot(message)
-        size = len(body)
-        if size < JOIN_BELOW and size <= self.room:
-            self._queue([self._encoder.encode(body, prefix)])
-        else:
-            self._queue([self._encoder.header(size, prefix), body])
+        size = len(message) if type(message) is bytes else 0
+        if size < JOIN_BELOW:  # or nobody knows: then it is copied, and so are its neighbours
+            frame = self._encoder.encode(message, prefix)
+            return self._queue([frame], len(frame))
+        header = self._encoder.header(size, prefix)
+        return self._queue([header, bytes(message)], len(header) + size)
 
     def send_many(self, messages: Iterable[BytesLike]) -> None:
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
-        self._queue(self._encoder.parts(messages))
+        parts = self._encoder.parts(messages)
+        self._queue(parts, sum(map(len, parts)))
 
-    def _queue(self, chunks: list[bytes]) -> None:
-        size = sum(map(len, chunks))
+    def _queue(self, chunks: list[bytes], size: int) -> None:
         if self.sending and self._out.size and self._out.size + size > self.room >= size:
             self._leave()  # at once, so that this may wait here
         if not self.sending or self._out.size + size > self.room:
