@@ -36,8 +36,9 @@ class Server:
         self._limits = limits
         self._establish = establish
         self._on_closed = on_closed
-        self._connections: dict[Connection, None] = {}  # a set of so many takes four times as much
+        self._connections: dict[Connection, None] = {}  # in order, and leaner than a set of thousands
         self._per_peer: Counter[Any] = Counter()
+        self._hosts: dict[Any, Any] = {}  # of each host one string, though a gateway brings thousands
         self._drain: Drain | None = None
         self.refused = 0  # connections that a limit closed
         self._listeners = [Listener(loop, sock, self._accepted, path) for sock, path in socks]
@@ -85,10 +86,13 @@ class Server:
             self.refused += 1
             sockets.close(sock, reset=True)
             return
+        if isinstance(peer, tuple):
+            peer = (self._hosts.get(host, host), *peer[1:])
         connection = self._establish(sock, peer)
         if connection is None:
             return
         self._connections[connection] = None
+        self._hosts.setdefault(host, host)
         self._per_peer[host] += 1
         if self._is_full() and self._limits.when_full == "park":
             for listener in self._listeners:
@@ -111,7 +115,7 @@ class Server:
         self._connections.pop(connection, None)
         self._per_peer[host] -= 1
         if not self._per_peer[host]:
-            del self._per_peer[host]
+            del self._per_peer[host], self._hosts[host]
         for listener in self._listeners:
             listener.unpark()
         if self._drain is not None:

@@ -2,8 +2,8 @@
 """The compiled twin of the codec; _codec_py.py is the reference, and says what each name means.
 
 Law: bytes only. No pointer is kept across a call that can run Python code, but into a buffer that is held: `_data`
-owns what `_bytes` points into. Every read at `_bytes[i]` stands behind a comparison of i with `_size`,
-which is why bounds checks are off.
+owns what `_bytes` points into, or whoever lent it does. Every read at `_bytes[i]` stands behind a comparison of i with
+`size`, which is why bounds checks are off.
 """
 
 cimport cython
@@ -94,9 +94,7 @@ cdef class Decoder:
 
     cdef int open(self, data) except -1:
         """Hold the chunk's memory: a bytes object by reference, anything else by its buffer."""
-        self.check_open()
-        if self.pos < self.size:
-            raise RuntimeError("the decoder is still decoding what it was given before")
+        self.check_taken()
         if not PyBytes_CheckExact(data):
             self.busy = True
             try:
@@ -121,7 +119,7 @@ cdef class Decoder:
 
     cdef int lend(self, const uint8_t *at, Py_ssize_t size) except -1:
         """Take a chunk that lies in somebody's memory; own() before that memory is used again."""
-        self.check_open()
+        self.check_taken()
         self._bytes = at
         self.size = size
         self.pos = 0
@@ -419,6 +417,12 @@ cdef class Decoder:
         if self.state == ENDED:
             raise RuntimeError("the decoder was detached: its rest was handed over")
         return self.check_idle()
+
+    cdef int check_taken(self) except -1:
+        self.check_open()
+        if self.pos < self.size:
+            raise RuntimeError("the decoder is still decoding what it was given before")
+        return 0
 
     cdef int check_idle(self) except -1:
         if self.busy:

@@ -32,7 +32,7 @@ cdef extern from "sys/socket.h":
 
 cdef enum:
     FIRST_ROOM = 512  # what Python's own allocator still takes: glibc's cache is empty when 7 connections wait
-    MOST_LARGE = 8  # bodies that are gathered into one send
+    MOST_LARGE = 8  # bodies that are gathered into one send: 64 KiB hold 7 of JOIN_BELOW and their headers
 
 cdef Py_ssize_t DIRECT_FROM = buffers.DIRECT_FROM
 cdef Py_ssize_t READ_SIZE = buffers.READ_SIZE
@@ -48,7 +48,7 @@ cdef class Pump:
     cdef public Py_ssize_t room
     cdef readonly Py_ssize_t bytes_received, bytes_sent
     cdef int fd
-    cdef bint in_frame, flush_due
+    cdef bint flush_due
     cdef Decoder decoder
     cdef Encoder encoder
     cdef object protocol, inbox, outbox, defer
@@ -78,7 +78,7 @@ cdef class Pump:
     def receive(self):
         """Read once, and deliver what is whole."""
         cdef Py_buffer *memory = PyMemoryView_GET_BUFFER(self.memory)
-        cdef bint was_in_frame = self.in_frame
+        cdef bint was_in_frame = self.decoder.begun()
         cdef Py_ssize_t count
         if self.lacks_much():
             self.receive_in_place()
@@ -94,10 +94,8 @@ cdef class Pump:
                 self.decoder.own()
         except BaseException as exc:
             self.inbox.delivery_raised(exc)
-            self.note()
             return
-        self.note()
-        if self.in_frame or was_in_frame or not self.reading or self.decoder.pos < self.decoder.size or self.decoder._error is not None:
+        if was_in_frame or self.decoder.begun() or not self.reading or self.decoder.pos < self.decoder.size or self.decoder._error is not None:
             self.inbox.after_delivery()
 
     cdef Py_ssize_t read(self, char *at, Py_ssize_t size) except -2:
@@ -134,7 +132,6 @@ cdef class Pump:
             frame = self.decoder.advance(count)
             if frame is None:
                 return 0
-            self.note()
             if self.as_list:
                 self.protocol.messages_received([frame])
             else:
@@ -143,10 +140,6 @@ cdef class Pump:
             self.inbox.delivery_raised(exc)
             return 0
         self.inbox.after_delivery()
-        return 0
-
-    cdef int note(self) except -1:
-        self.in_frame = self.decoder.begun()
         return 0
 
     cdef int deliver(self) except -1:
@@ -177,7 +170,7 @@ cdef class Pump:
         """
         cdef bytes body = as_bytes(message), front = as_bytes(prefix)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(body), header = self.encoder.header_size(size, front)
-        if not self.make_room(header + size):
+        if not self.make_way(header + size):
             self.outbox.write([self.encoder.header(size, front), body], header + size)
         elif size < JOIN_BELOW:
             self.out_size += self.encoder.put(self.reserve(header + size), front, body)
@@ -194,7 +187,8 @@ cdef class Pump:
         cdef Py_ssize_t size = self.encoder.size_of(texts)
         if self.waiting + size > self.room:
             texts = list(texts)  # it may be the caller's, who could change it while others are called
-        if self.make_room(size):
+            size = self.encoder.size_of(texts)
+        if self.make_way(size):
             self.encoder.put_all(self.reserve(size), texts)
             self.out_size += size
             self.queued(size)
@@ -203,7 +197,7 @@ cdef class Pump:
         else:
             self.outbox.write(self.encoder.parts(texts), size)
 
-    cdef bint make_room(self, Py_ssize_t size) except -1:
+    cdef bint make_way(self, Py_ssize_t size) except -1:
         """Whether so much more may wait here, at the latest when what waits has left, at once."""
         if self.sending and self.waiting and self.waiting + size > self.room >= size:
             self.leave()
@@ -215,8 +209,8 @@ cdef class Pump:
             return False
         return self.large is None or PyList_GET_SIZE(self.large) < MOST_LARGE
 
-    cdef uint8_t *reserve(self, Py_ssize_t size) except NULL:
-        """Return where `size` bytes more can be written."""
+    cdef uint8_t *reserve(self, Py_ssize_t size) except? NULL:
+        """Return where `size` bytes more can be written; nowhere, if they are none and nothing waits."""
         cdef Py_ssize_t room = max(4 * self.out_room, max(self.out_size + size, FIRST_ROOM))
         cdef char *out
         if self.out_size + size > self.out_room:

@@ -62,6 +62,7 @@ cdef class Decoder:
     cdef bint holds_header(self) except -1
     cdef bint begun(self) except -1
     cdef int check_open(self) except -1
+    cdef int check_taken(self) except -1
     cdef int check_idle(self) except -1
 
 cdef class Frames:

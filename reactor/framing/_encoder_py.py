@@ -50,7 +50,8 @@ class Encoder:
         if self._offset:
             raise verdicts.wrong_prefix(0, self._offset)
         parts: list[bytes] = []
-        for body in map(as_bytes, bodies):
+        for item in list(bodies):
+            body = as_bytes(item)
             parts += (self.header(len(body)), body)
         return parts
 

@@ -23,7 +23,9 @@ Poll = Callable[["float | None"], Ready]
 
 def poll_of(selector: selectors.BaseSelector) -> Poll:
     """Return what looks once, waiting as `selector.select(timeout)` does."""
-    return getattr(selector, "poll", None) or partial(_select, selector)
+    if sys.platform == "linux" and isinstance(selector, EpollSelector):
+        return selector.poll
+    return partial(_select, selector)
 
 
 def default_selector() -> selectors.BaseSelector:
@@ -45,35 +47,17 @@ if sys.platform == "linux":
     class EpollSelector(selectors.EpollSelector):
         """The standard library's, and `poll()`."""
 
-        _selector: epoll  # the base's; so named in every Python since 3.4
-
-        def __init__(self) -> None:
-            super().__init__()
-            self._data: dict[int, Any] = {}
-
-        def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-            key = super().register(fileobj, events, data)
-            self._data[key.fd] = data
-            return key
-
-        def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-            key = super().unregister(fileobj)
-            del self._data[key.fd]
-            return key
-
-        def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-            key = super().modify(fileobj, events, data)
-            self._data[key.fd] = data
-            return key
+        _selector: epoll  # these two are the base's, so named in every Python since 3.4
+        _fd_to_key: dict[int, selectors.SelectorKey]
 
         def poll(self, timeout: float | None = None) -> Ready:
             """Return the data of at most 128 registrations, and what each is ready for."""
             if timeout:
                 timeout = math.ceil(timeout * 1e3) * 1e-3  # epoll knows milliseconds; less would be too early
-            data, ready = self._data, []
+            keys, ready = self._fd_to_key, []
             for fd, event in self._selector.poll(timeout, _MOST_EVENTS):
                 try:
-                    ready.append((data[fd], _READ if event == EPOLLIN else _mask_of(event)))
+                    ready.append((keys[fd].data, _READ if event == EPOLLIN else _mask_of(event)))
                 except KeyError:  # closed without being unregistered, and still open in another process
                     continue
             return ready

@@ -66,18 +66,17 @@ class Pump:
         self._defer = defer
         self._protocol = protocol
         self._as_list = as_list
-        self._in_frame = self._flush_due = False
+        self._flush_due = False
         self._out = WriteBuffer()
         self.reading = self.sending = self.clocked = False
         self.room = self.bytes_received = self.bytes_sent = 0
 
     def receive(self) -> None:
         """Read once, and deliver what is whole."""
-        decoder, was_in_frame = self._decoder, self._in_frame
+        decoder = self._decoder
+        was_in_frame = decoder.in_frame
         if was_in_frame and decoder.buffered >= DIRECT_FROM:
-            self._inbox.read_ready()  # a large body goes straight into its place
-            self._in_frame = decoder.in_frame
-            return
+            return self._inbox.read_ready()  # a large body goes straight into its place
         try:
             count = self._sock.recv_into(self._memory)
         except OSError as exc:
@@ -95,7 +94,7 @@ class Pump:
         else:
             if decoder.in_frame or was_in_frame or not self.reading or decoder.undecoded or decoder.error:
                 self._inbox.after_delivery()
-        self._in_frame = decoder.in_frame
+        return None
 
     def _deliver(self) -> None:
         """Decode and call back, until the protocol reads no more or this turn's messages are spent."""
@@ -127,7 +126,10 @@ class Pump:
     def send_many(self, messages: Iterable[BytesLike]) -> None:
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
         parts = self._encoder.parts(messages)
-        self._queue(parts, sum(map(len, parts)))
+        size = sum(map(len, parts))
+        if 2 * size < JOIN_BELOW * len(parts):  # small bodies for the most part
+            parts = [b"".join(parts)]
+        self._queue(parts, size)
 
     def _queue(self, chunks: list[bytes], size: int) -> None:
         if self.sending and self._out.size and self._out.size + size > self.room >= size:

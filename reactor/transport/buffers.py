@@ -1,4 +1,4 @@
-"""WriteBuffer: what waits to be sent. Law: one counter, moved in two places, so it is always the sum of what waits.
+"""WriteBuffer: what waits to be sent. Law: one counter, moved with the queue, so it is always the sum of what waits.
 
 And the sizes that reading and writing go by.
 """
@@ -12,7 +12,7 @@ from itertools import islice
 from ..framing import BytesLike
 
 READ_SIZE = 256 * 1024  # bytes in one read at most; more costs cache misses (picows#117)
-DIRECT_FROM = 64 * 1024  # a body that lacks more than this is read straight into its place
+DIRECT_FROM = 64 * 1024  # a body of which so much has come, and so much lacks, is read straight into its place
 MESSAGES_PER_TURN = 1024  # about half a millisecond of callbacks: what others may have to wait for one connection
 JOIN_BELOW = 8 * 1024  # a smaller chunk is cheaper to copy into its neighbours than to gather
 _GATHER = 64  # chunks in one gathered send; far under IOV_MAX, which is 1024 or more

@@ -1,7 +1,7 @@
 """Connection: one stream between a socket and a protocol.
 
-Laws: the state is one word, moved in one place. Every way of writing ends in `enqueue`, every end in `_lose`. Our own
-state is in order before user code is called, and is looked at again after it.
+Laws: the state is one word, moved in one place. What a pump does not take ends in `enqueue`, every end in `_lose`. Our
+own state is in order before user code is called, and is looked at again after it.
 """
 
 from __future__ import annotations

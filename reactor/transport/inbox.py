@@ -267,6 +267,7 @@ class Inbox:
         self._rest = self.delivery.take_rest() + self._rest
         self.use(None)
         self.delivery = delivery
+        self._bounded_at = -1  # offsets are the new decoder's from now on
 
     def take_unread(self) -> bytes:
         """Give up what is not delivered: it wasn't for the protocol."""

@@ -1,4 +1,4 @@
-"""Outbox: the sending half of a connection. Law: every way of writing ends in `put`, every send in `_send`."""
+"""Outbox: the sending half of a connection. Law: what a pump doesn't queue or send itself ends in `put` and `_send`."""
 
 from __future__ import annotations
 

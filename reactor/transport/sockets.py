@@ -144,12 +144,7 @@ def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
                 raise
         else:
             prepare(sock)
-            return sock, _shared(peer)
-
-
-def _shared(peer: Any) -> Any:
-    """Return a peer whose host is the same object for all that come from there: a gateway brings thousands."""
-    return (sys.intern(peer[0]), *peer[1:]) if isinstance(peer, tuple) else peer
+            return sock, peer
 
 
 def refuse(listener: socket.socket) -> bool:

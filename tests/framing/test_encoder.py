@@ -65,3 +65,13 @@ def test_parts_of_bodies_that_can_not_be_sent_are_refused(codec: ModuleType) -> 
         codec.Encoder(Framing(max_frame_length=3)).parts([b"abc", b"abcd"])
     with pytest.raises(ValueError, match="prefix"):
         codec.Encoder(Framing(length_field_offset=2)).parts([b"abc"])
+
+
+def test_a_list_is_made_before_anything_is_judged(codec: ModuleType) -> None:
+    def bodies() -> Any:
+        yield b"too large"
+        raise KeyError("the generator's own")
+
+    for way in ("encode_many", "parts"):
+        with pytest.raises(KeyError, match="own"):
+            getattr(codec.Encoder(Framing(max_frame_length=3)), way)(bodies())

@@ -102,3 +102,16 @@ def test_any_other_selector_is_looked_at_as_it_is(pairs: Pairs) -> None:
     with selectors.SelectSelector() as selector:
         selector.register(ours, READ, "data")
         assert poller.poll_of(selector)(0) == [("data", READ)]
+
+
+def test_a_poll_of_another_kind_is_left_alone(pairs: Pairs) -> None:
+    class HasPoll(selectors.SelectSelector):
+        poll = "no business of the loop's"
+
+    ((ours, peer),) = pairs(1)
+    peer.send(b"x")
+    seen: list[str] = []
+    with EventLoop(HasPoll()) as loop:
+        loop.add_reader(ours, seen.append, "ready")
+        loop.run_once(0)
+    assert seen == ["ready"]

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reactor import FramedProtocol, FrameTruncated, Framing, Limits, Reactor
+from reactor.testing import ManualClock
 from reactor.transport import Connection, sockets
 
 FRAMES = [bytes([index]) * index for index in range(8)]
@@ -206,6 +207,118 @@ def test_a_peer_that_ends_inside_a_large_body_is_told_apart(net: Reactor, twin: 
     test.close()
     run_until(net, lambda: protocol.ended)
     assert isinstance(protocol.lost, FrameTruncated)
+
+
+@pytest.mark.parametrize("nothing", [[], (), iter(())], ids=["list", "tuple", "iterator"])
+def test_sending_no_messages_sends_nothing(net: Reactor, twin: ModuleType, peer: Any, nothing: Any) -> None:
+    test, ours = peer
+    protocol = FrameRecorder()
+    connection = connect(net, ours, protocol)
+    protocol.send_many(nothing)
+    net.run_once(0)
+    assert connection.get_write_buffer_size() == 0
+    protocol.send(b"something")
+    net.run_once(0)
+    assert test.recv(100) == Framing().encode(b"something")
+
+
+def test_a_list_over_64_kib_leaves_at_once_however_it_is_made_up(net: Reactor, twin: ModuleType, peer: Any) -> None:
+    test, ours = peer
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+    paused: list[str] = []
+    protocol = FrameRecorder()
+    protocol.pause_writing = lambda: paused.append("pause")  # type: ignore[method-assign]
+    connection = connect(net, ours, protocol, high_water=1 << 22)
+    protocol.send_many([bytes(9000)] * 20 + [b""] * 1500)
+    assert (connection.get_write_buffer_size(), paused) == (0, [])
+    assert len(test.recv(1 << 20, socket.MSG_PEEK)) == 20 * 9004 + 1500 * 4
+
+
+class Switches(FramedProtocol):
+    """Goes on with another protocol at its first message."""
+
+    def __init__(self, after: FramedProtocol) -> None:
+        self.after = after
+
+    def message_received(self, message: bytes) -> None:
+        self.transport.set_protocol(self.after)
+
+
+@pytest.fixture
+def told(clock: ManualClock) -> Iterator[Reactor]:
+    """A reactor over real sockets, on a clock that is told the time."""
+    with Reactor(clock=clock) as told:
+        yield told
+
+
+def settle(net: Reactor) -> None:
+    for _ in range(3):
+        net.run_once(0)
+
+
+def test_the_wait_for_a_frame_ends_with_it_also_behind_a_switch(
+    told: Reactor, clock: ManualClock, twin: ModuleType, peer: Any
+) -> None:
+    test, ours = peer
+    after = FrameRecorder()
+    connection = connect(told, ours, Switches(after), frame_timeout=10)
+    wire = Framing().encode_many([b"switch", b"second"])
+    test.send(wire[:-3])
+    settle(told)
+    test.send(wire[-3:])
+    settle(told)
+    clock.advance(100)
+    settle(told)
+    assert (after.messages, after.ended) == ([b"second"], False)
+    connection.abort()
+    settle(told)
+
+
+def test_a_frame_behind_a_switch_has_a_wait_of_its_own(
+    told: Reactor, clock: ManualClock, twin: ModuleType, peer: Any
+) -> None:
+    test, ours = peer
+    after = FrameRecorder()
+    connect(told, ours, Switches(after), frame_timeout=10)
+    wire = Framing().encode_many([b"switch", b"second"])
+    test.send(wire[:5])
+    settle(told)
+    clock.advance(9)
+    test.send(wire[5:15])
+    settle(told)
+    clock.advance(9)
+    settle(told)
+    assert not after.ended
+    clock.advance(1)
+    settle(told)
+    assert "frame_timeout" in str(after.lost)
+
+
+def test_the_wait_for_a_frame_ends_with_it_also_behind_an_interrupt(
+    told: Reactor, clock: ManualClock, twin: ModuleType, peer: Any
+) -> None:
+    test, ours = peer
+
+    class Interrupted(FrameRecorder):
+        def message_received(self, message: bytes) -> None:
+            super().message_received(message)
+            if len(self.messages) == 1:
+                raise KeyboardInterrupt
+
+    protocol = Interrupted()
+    connection = connect(told, ours, protocol, frame_timeout=10)
+    wire = Framing().encode_many([b"first", b"second"])
+    test.send(wire[:-3])
+    with pytest.raises(KeyboardInterrupt):
+        told.run_once(0)
+    settle(told)
+    test.send(wire[-3:])
+    settle(told)
+    clock.advance(100)
+    settle(told)
+    assert (protocol.messages, protocol.ended) == ([b"first", b"second"], False)
+    connection.abort()
+    settle(told)
 
 
 def test_a_short_send_goes_on_when_the_peer_reads(net: Reactor, twin: ModuleType, peer: Any) -> None:
