@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure lint type bench bench-quick fuzz asan clean
+.PHONY: help demo test test-pure lint type bench bench-quick counts fuzz asan clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ bench-quick: $(VENV)/bench  ## the same in less than two minutes: fewer servers 
 	$(BIN)/python bench/bench_accept.py --quick
 	$(BIN)/python bench/bench_loop.py --quick
 	$(BIN)/pytest bench/bench_codec.py -k "keeps and 64" -q
+
+counts: $(VENV)/ready  ## instructions of the hot paths, held against what is stored (valgrind; CPython 3.11 on x86_64)
+	$(BIN)/python bench/bench_counts.py --check
 
 fuzz: $(VENV)/ready  ## both twins against each other, guided by coverage (FUZZ= sets libFuzzer's flags)
 	$(BIN)/pip install --quiet "atheris>=3"
