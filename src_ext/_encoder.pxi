@@ -12,6 +12,8 @@ cdef class Encoder:
         self.adjustment = framing.length_adjustment
         self.limit = verdicts.check_limit(framing.max_frame_length)
         self.field_max = framing.length_field_max
+        self.least = max(0, self.adjustment)  # of a body, in bytes
+        self.most = min(self.limit, framing.length_field_max + framing.length_adjustment)
 
     def encode(self, body, prefix=b""):
         """Return one frame."""
@@ -55,10 +57,13 @@ cdef class Encoder:
 
     cdef Py_ssize_t size_of(self, list texts) except -1:
         """Return the bytes that the frames of all texts take. They hold until Python code runs: the list may change."""
-        cdef Py_ssize_t total = 0
+        cdef Py_ssize_t total = 0, size
         cdef bytes text
         for text in texts:
-            total += self.header_size(PyBytes_GET_SIZE(text), b"") + PyBytes_GET_SIZE(text)
+            size = PyBytes_GET_SIZE(text)
+            if size < self.least or size > self.most:
+                self.refuse(size)
+            total += size + (self.width or varint_size(size - self.adjustment))
         return total
 
     cdef void put_all(self, uint8_t *at, list texts) noexcept:
@@ -75,14 +80,17 @@ cdef class Encoder:
 
     cdef Py_ssize_t header_size(self, Py_ssize_t size, bytes front) except -1:
         """Return the bytes of a header; refuse a body that can't be announced."""
-        cdef int64_t length = size - self.adjustment
         if PyBytes_GET_SIZE(front) != self.offset:
             raise verdicts.wrong_prefix(len(front), self.offset)
+        if size < self.least or size > self.most:
+            self.refuse(size)
+        return self.offset + (self.width or varint_size(size - self.adjustment))
+
+    cdef int refuse(self, Py_ssize_t size) except -1:
+        """Raise what is wrong with a body of this size."""
         if size > self.limit:
             raise verdicts.body_over_limit(size, self.limit)
-        if length < 0 or <uint64_t>length > self.field_max:
-            raise verdicts.body_over_field(size, self.adjustment, self.field_max, self.limit)
-        return self.offset + (self.width or varint_size(length))
+        raise verdicts.body_over_field(size, self.adjustment, self.field_max, self.limit)
 
     cdef Py_ssize_t put(self, uint8_t *at, bytes front, bytes text) noexcept:
         """Write a frame to where there is room for it; return how long it is."""

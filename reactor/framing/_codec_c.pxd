@@ -72,7 +72,7 @@ cdef class Encoder:
     cdef int width
     cdef bint little
     cdef Py_ssize_t offset
-    cdef int64_t limit, adjustment
+    cdef int64_t limit, adjustment, least, most
     cdef uint64_t field_max
 
     cdef list texts(self, bodies)
@@ -80,5 +80,6 @@ cdef class Encoder:
     cdef void put_all(self, uint8_t *at, list texts) noexcept
     cdef bytes checked(self, body)
     cdef Py_ssize_t header_size(self, Py_ssize_t size, bytes front) except -1
+    cdef int refuse(self, Py_ssize_t size) except -1
     cdef Py_ssize_t put(self, uint8_t *at, bytes front, bytes text) noexcept
     cdef Py_ssize_t put_header(self, uint8_t *at, bytes front, Py_ssize_t size) noexcept
