@@ -18,6 +18,7 @@ from typing import NamedTuple
 from ..framing import Framing
 from ..protocol import FramedProtocol
 from ..reactor import Reactor
+from .echo import Echo
 from .options import limits_for
 
 HOST = "127.0.0.1"
@@ -26,24 +27,8 @@ _BACKLOG = 4096  # of connections that all come at once
 _LONGEST_LINE = 4096
 
 
-class EchoMessages(FramedProtocol):
-    """Echoes messages; reads no faster than it is read from."""
-
-    def __init__(self, framing: Framing) -> None:
-        self.framing = framing
-
-    def message_received(self, message: bytes) -> None:
-        self.send(message)
-
-    def pause_writing(self) -> None:
-        self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        self.transport.resume_reading()
-
-
-class EchoReads(EchoMessages):
-    """The same, with a callback per read."""
+class EchoReads(Echo):
+    """An echo with a callback per read."""
 
     def messages_received(self, messages: Iterable[bytes]) -> None:
         self.send_many(messages)
@@ -90,7 +75,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "messages": Kind("reactor, a callback per message", partial(_serve_reactor, EchoMessages)),
+    "messages": Kind("reactor, a callback per message", partial(_serve_reactor, Echo)),
     "reads": Kind("reactor, a callback per read", partial(_serve_reactor, EchoReads)),
     "asyncio": Kind("asyncio, tuned by hand", partial(_serve_asyncio, "asyncio")),
     "uvloop": Kind("uvloop, tuned by hand", partial(_serve_asyncio, "uvloop")),

@@ -32,6 +32,10 @@ class Echo(FramedProtocol):
     def resume_writing(self) -> None:
         self.transport.resume_reading()
 
+
+class ReportingEcho(Echo):
+    """The same, with a line for each connection that ended badly."""
+
     def connection_lost(self, exc: BaseException | None) -> None:
         if exc is not None:
             peer = format_address(self.transport.get_extra_info("peername"))
@@ -57,7 +61,7 @@ def run(args: Namespace) -> None:
     with Reactor() as reactor:
         for signum in (signal.SIGINT, signal.SIGTERM):  # before the first line: who reads it may send one at once
             reactor.add_signal_handler(signum, reactor.stop)
-        server = reactor.listen_tcp(partial(Echo, framing), *args.address, limits=limits_for(framing))
+        server = reactor.listen_tcp(partial(ReportingEcho, framing), *args.address, limits=limits_for(framing))
         for sockname in server.addresses:
             print(f"echo: listening on {format_address(sockname)}", flush=True)
         reactor.run()
