@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from typing import Protocol as Interface
 
+from .errors import FramingError
 from .framing import BytesLike, Decoder, Framing, Piece
 
 
@@ -26,7 +27,8 @@ class Transport(Interface):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
     def get_write_buffer_limits(self) -> tuple[int, int]: ...
     def get_write_buffer_size(self) -> int: ...
-    def set_protocol(self, protocol: Any) -> None: ...
+    def keep(self, messages: list[bytes]) -> None: ...
+    def set_protocol(self, protocol: Any, initial: BytesLike = b"") -> None: ...
     def get_protocol(self) -> Any: ...
 
 
@@ -54,16 +56,41 @@ class Protocol:
         """At most `low_water` bytes wait for the peer again."""
 
 
+class WatchedFraming:
+    """The framing of a class: an instance that is given another one tells its transport.
+
+    `late`: it took the place of a plain value when instances may have had their own already.
+    """
+
+    def __init__(self, framing: Framing, late: bool = False) -> None:
+        self._framing = framing
+        self._late = late
+
+    def __get__(self, protocol: Any, owner: type | None = None) -> Framing:
+        default = self._framing
+        if protocol is not None and self._late:
+            default = vars(protocol).get("framing", default)
+        return default if protocol is None else getattr(protocol, "_framing", default)
+
+    def __set__(self, protocol: Any, framing: Framing) -> None:
+        protocol._framing = framing
+        assigned = getattr(getattr(protocol, "transport", None), "framing_assigned", None)
+        if assigned is not None:
+            assigned(protocol, framing)
+
+
 class FramedProtocol(Protocol):
     """Messages as `framing` cuts them. `decoder` is the one of this connection, from its first byte on.
 
-    To go on with another framing, give the transport the next protocol: `set_protocol()` hands it every byte behind
-    the message that is being received.
+    Assigning `self.framing` holds for what is sent from then on, and for what comes behind the message being received.
     """
 
-    framing = Framing()
+    framing: Any = WatchedFraming(Framing())
     decoder: Decoder
-    _held: list[bytes] | None = None  # messages of a batch that stopped
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _watch(cls, late=False)
 
     def message_received(self, message: bytes) -> None:
         """One message came whole."""
@@ -77,19 +104,21 @@ class FramedProtocol(Protocol):
         This one calls `message_received` for each, and stops when the connection closes or pauses: what is left comes
         after `resume_reading()`.
         """
-        transport = self.transport
-        rest = iter(messages)
-        for message in rest:
-            if type(message) is Piece:
-                self.piece_received(message)
-            else:
-                self.message_received(message)
-            if not transport.is_reading():
-                break
-        else:
-            return
-        if rest is not messages:  # an iterator keeps its own rest; a list would lose it
-            self._held = list(rest)
+        transport, rest = self.transport, iter(messages)
+        try:
+            for message in rest:
+                if type(message) is Piece:
+                    self.piece_received(message)
+                else:
+                    self.message_received(message)
+                if not transport.is_reading():
+                    break
+        finally:
+            if rest is not messages and (left := list(rest)):  # an iterator keeps its own rest; a list would lose it
+                transport.keep(left)
+
+    def framing_failed(self, exc: FramingError) -> None:
+        """The stream broke, or ended inside a frame. What is sent here leaves before `connection_lost(exc)`."""
 
     def send(self, message: BytesLike, prefix: BytesLike = b"") -> None:
         """Send one message; `prefix` is the `length_field_offset` bytes in front of its length field.
@@ -101,3 +130,17 @@ class FramedProtocol(Protocol):
     def send_many(self, messages: Iterable[BytesLike]) -> None:
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
         self.transport.write(self.framing.encode_many(messages))
+
+
+def watched_framing(protocol: FramedProtocol) -> Framing:
+    """Return a protocol's framing, and see to it that its transport hears of another one."""
+    for each in type(protocol).__mro__:
+        _watch(each, late=True)
+    return protocol.framing  # type: ignore[no-any-return]
+
+
+def _watch(holder: type, late: bool) -> None:
+    """Watch the framing that a class has of its own; a property of the user's stays what it is."""
+    found = vars(holder).get("framing")
+    if isinstance(found, Framing):
+        holder.framing = WatchedFraming(found, late)  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from .transport.address import TCPAddress, UnixAddress
 from .transport.buffers import READ_SIZE
 from .transport.linger import Linger
 from .transport.resolver import listen_on_all
-from .transport.tls import TLSFilter
+from .transport.tls import TLS
 from .transport.unix import UnixPath, listen_on_path
 
 Factory = Callable[[], Any]
@@ -137,8 +137,7 @@ class Reactor(EventLoop):
 
     def _serve(self, factory: Factory, socks: Listening, tls: ssl.SSLContext | None, limits: Limits | None) -> Server:
         bounds = limits or Limits()
-        if tls is not None:
-            _refuse_client_context(tls, socks)
+        secure = None if tls is None else _server_tls(tls, socks)
 
         def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
             self._let_go(connection, sock)
@@ -148,8 +147,7 @@ class Reactor(EventLoop):
             server.lost(connection)
 
         def establish(sock: socket.socket, peer: Any) -> Connection | None:
-            filter_ = None if tls is None else TLSFilter(tls, True, None)
-            return self._connect(sock, peer, factory, bounds, filter_, ended, None)
+            return self._connect(sock, peer, factory, bounds, secure, ended, None)
 
         server = Server(self, socks, bounds, establish, self._server_closed)
         self._servers.add(server)
@@ -165,7 +163,7 @@ class Reactor(EventLoop):
         self,
         factory: Factory,
         address: TCPAddress | UnixAddress,
-        make_tls: Callable[[], TLSFilter | None],
+        tls: TLS | None,
         limits: Limits | None,
         on_failure: Failure | None,
         retry: Backoff | None,
@@ -188,7 +186,7 @@ class Reactor(EventLoop):
 
         def connected(sock: socket.socket, peer: Any) -> Callable[[], object] | None:
             self._connectors.discard(connector)
-            connection = self._connect(sock, peer, factory, bounds, make_tls(), ended, failed)
+            connection = self._connect(sock, peer, factory, bounds, tls, ended, failed)
             if connection is None:
                 return None
             connection.start()
@@ -204,7 +202,7 @@ class Reactor(EventLoop):
         peer: Any,
         factory: Factory,
         limits: Limits,
-        tls: TLSFilter | None,
+        tls: TLS | None,
         on_end: Callable[[Connection, BaseException | None, socket.socket], object],
         on_failure: Failure | None,
     ) -> Connection | None:
@@ -269,20 +267,14 @@ class Reactor(EventLoop):
         super().close()
 
 
-def _client_tls(tls: ssl.SSLContext | None, server_hostname: str | None) -> Callable[[], TLSFilter | None]:
-    """Return what makes the filter of each attempt. Raises at once what would be wrong with every one."""
-
-    def make() -> TLSFilter | None:
-        return None if tls is None else TLSFilter(tls, False, server_hostname)
-
-    make()
-    return make
+def _client_tls(tls: ssl.SSLContext | None, server_hostname: str | None) -> TLS | None:
+    return None if tls is None else TLS(tls, False, server_hostname)
 
 
-def _refuse_client_context(tls: ssl.SSLContext, socks: Listening) -> None:
+def _server_tls(tls: ssl.SSLContext, socks: Listening) -> TLS:
     """Raise at once what every handshake would fail with."""
     try:
-        TLSFilter(tls, True, None)
+        return TLS(tls, True)
     except (ssl.SSLError, ValueError):
         for sock, path in socks:
             sockets.close(sock, reset=False)

@@ -14,7 +14,7 @@ import reactor
 from reactor.framing import spec
 from reactor.loop import eventloop
 from reactor.testing import ManualClock, MemorySelector
-from reactor.transport import _pump
+from reactor.transport import _stream
 from reactor.transport.connection import Connection
 from reactor.transport.state import State
 
@@ -36,8 +36,8 @@ def codec(request: pytest.FixtureRequest) -> ModuleType:
 @pytest.fixture
 def twin(codec: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Let every Framing use one twin."""
-    pump = importlib.import_module(f"reactor.transport._pump_{codec.__name__.rpartition('_')[2]}")
-    monkeypatch.setattr(_pump, "Pump", pump.Pump)
+    stream = importlib.import_module(f"reactor.transport._stream_{codec.__name__.rpartition('_')[2]}")
+    monkeypatch.setattr(_stream, "Stream", stream.Stream)
     monkeypatch.setattr(spec, "Decoder", codec.Decoder)
     monkeypatch.setattr(spec, "Encoder", codec.Encoder)
     monkeypatch.setattr(reactor.FramedProtocol, "framing", reactor.Framing())

@@ -17,7 +17,7 @@ from helpers import Echo, FrameRecorder, Recorder, run_until
 from reactor import ConnectionTimeout, EventLoop, FrameTruncated, Framing, Limits, Reactor, Server
 from reactor.testing import ManualClock, MemorySocket, memory_pair
 from reactor.transport import sockets
-from reactor.transport.tls import TLSFilter
+from reactor.transport.tls import TLS
 
 LOCAL = "127.0.0.1"
 STORM = 10_000
@@ -448,7 +448,9 @@ def test_what_came_before_an_error_was_delivered(loop: EventLoop) -> None:
     assert isinstance(one.lost, ConnectionResetError)
 
 
-def test_an_end_inside_a_frame_is_truncation_even_when_nothing_can_be_sent(loop: EventLoop) -> None:
+def test_an_end_inside_a_frame_is_truncation_even_when_nothing_can_be_sent(
+    loop: EventLoop, clock: ManualClock
+) -> None:
     one = FrameRecorder()
     left, right, _ = pair(loop, one, Recorder(), capacity=8)
     right.write(HELLO[:6])
@@ -456,6 +458,9 @@ def test_an_end_inside_a_frame_is_truncation_even_when_nothing_can_be_sent(loop:
     right.pause_reading()
     left.write(bytes(20))
     right.write_eof()
+    turns(loop)
+    assert not one.ended  # what was answered has its time to leave
+    clock.advance(5.1)
     turns(loop)
     assert isinstance(one.lost, FrameTruncated)
     right.abort()
@@ -489,8 +494,8 @@ def contexts() -> Contexts:
     return server, client
 
 
-def secured(contexts: Contexts) -> tuple[TLSFilter, TLSFilter]:
-    return TLSFilter(contexts[1], False, NAME), TLSFilter(contexts[0], True, None)
+def secured(contexts: Contexts) -> tuple[TLS, TLS]:
+    return TLS(contexts[1], False, NAME), TLS(contexts[0], True, None)
 
 
 def test_a_peer_that_says_goodbye_and_closes_at_once_ends_cleanly(loop: EventLoop, contexts: Contexts) -> None:

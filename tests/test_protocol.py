@@ -15,6 +15,10 @@ class Notes:
     def __init__(self, reading_for: int = 1000) -> None:
         self.written: list[bytes] = []
         self.reading_for = reading_for
+        self.kept: list[bytes] = []
+
+    def keep(self, messages: list[bytes]) -> None:
+        self.kept += messages
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -72,14 +76,14 @@ def test_a_message_that_is_too_large_is_not_sent(twin: ModuleType) -> None:
 
 def test_a_list_that_stops_keeps_its_rest() -> None:
     protocol = FrameRecorder()
-    protocol.transport = Notes(reading_for=2)  # type: ignore[assignment]
+    protocol.transport = notes = Notes(reading_for=2)  # type: ignore[assignment]
     protocol.messages_received([b"a", b"b", b"c", b"d"])
-    assert (protocol.messages, protocol._held) == ([b"a", b"b"], [b"c", b"d"])
+    assert (protocol.messages, notes.kept) == ([b"a", b"b"], [b"c", b"d"])
 
 
 def test_an_iterator_that_stops_keeps_its_own_rest() -> None:
     protocol = FrameRecorder()
-    protocol.transport = Notes(reading_for=2)  # type: ignore[assignment]
+    protocol.transport = notes = Notes(reading_for=2)  # type: ignore[assignment]
     messages: Any = iter([b"a", b"b", b"c", b"d"])
     protocol.messages_received(messages)
-    assert (protocol.messages, protocol._held, list(messages)) == ([b"a", b"b"], None, [b"c", b"d"])
+    assert (protocol.messages, notes.kept, list(messages)) == ([b"a", b"b"], [], [b"c", b"d"])

@@ -9,6 +9,7 @@ or `_STREAM` (handed out in pieces). `_BROKEN` and `_ENDED` are final.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,7 @@ class Decoder:
         self._busy = False
         self._error: FramingError | None = None
         self._discarded = 0
+        self._skips = 0  # how many frames may still be discarded in one go
 
     def feed(self, data: BytesLike) -> list[bytes]:
         """Return every frame that is complete with `data`.
@@ -85,6 +87,11 @@ class Decoder:
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the frames of the chunk at hand. Stop anywhere; the next iteration goes on there."""
+        return self.frames(sys.maxsize)
+
+    def frames(self, skips: int) -> Iterator[bytes]:
+        """Yield the frames of the chunk at hand, but come back when `skips` oversized ones were discarded."""
+        self._skips = skips
         header, offset, adjustment = self._header_size, self._offset, self._adjustment
         strip = header if self._strip is None else self._strip
         read_length = self._read_length
@@ -119,7 +126,7 @@ class Decoder:
             self._busy = False
 
     def _advance(self) -> bytes | None:
-        while self._state != _HEAD or self._take_header():
+        while self._state != _HEAD or (self._skips and self._take_header()):
             if self._state == _BODY:
                 return self._take_body()
             if self._state == _STREAM:
@@ -127,6 +134,7 @@ class Decoder:
             if self._state != _SKIP:
                 return None
             self._take(self._missing)
+            self._skips -= 1
             if not self._leave_frame():
                 return None
         return None
@@ -322,6 +330,11 @@ class Decoder:
     def in_frame(self) -> bool:
         """Whether a frame has begun and isn't complete."""
         return self._state in (_BODY, _SKIP, _STREAM) or (self._state == _HEAD and self.buffered > 0)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether part of a frame is taken, and not all of it: inside `message_received` none is."""
+        return self._state in (_BODY, _SKIP, _STREAM) or (self._state == _HEAD and len(self._head) > 0)
 
     @property
     def undecoded(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from ..loop import EventLoop
 from ..transport import Connection, Limits, sockets
 from ..transport.buffers import READ_SIZE
-from ..transport.tls import TLSFilter
+from ..transport.tls import TLS
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -54,7 +54,7 @@ class MemorySocket:
     def getsockname(self) -> str:
         return "memory"
 
-    def recv_into(self, buffer: memoryview) -> int:
+    def recv_into(self, buffer: memoryview, nbytes: int = 0, flags: int = 0) -> int:
         if self.fail_read is not None:
             error, self.fail_read = self.fail_read, None
             raise error
@@ -67,7 +67,7 @@ class MemorySocket:
         del self.incoming[:count]
         return count
 
-    def send(self, data: bytes | memoryview) -> int:
+    def send(self, data: bytes | memoryview, flags: int = 0) -> int:
         if self.fail_send is not None:
             error, self.fail_send = self.fail_send, None
             raise error
@@ -79,7 +79,7 @@ class MemorySocket:
         self.peer.incoming += data[:room]
         return min(room, len(data))
 
-    def sendmsg(self, chunks: Iterable[bytes | memoryview]) -> int:
+    def sendmsg(self, chunks: Iterable[bytes | memoryview], ancdata: Any = (), flags: int = 0) -> int:
         return self.send(b"".join(chunks))
 
     def shutdown(self, how: int) -> None:
@@ -166,7 +166,7 @@ def memory_pair(
     *,
     limits: Limits | None = None,
     capacity: int = 256 * 1024,
-    tls: tuple[TLSFilter | None, TLSFilter | None] = (None, None),
+    tls: tuple[TLS | None, TLS | None] = (None, None),
 ) -> tuple[Connection, Connection]:
     """Connect two protocols in memory, on a loop with a `MemorySelector`; return their transports.
 

@@ -1,4 +1,8 @@
-"""Deadlines: the bounded waits of one connection, on one timer. Law: moving one later costs no timer operation."""
+"""Deadlines: the bounded waits of one connection, on one timer. Law: moving one later costs no timer operation.
+
+A wait that seems over is judged only behind a full look of the loop: what had arrived by then, and what could be sent,
+comes before the verdict.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,18 @@ from ..loop import EventLoop, Timer
 _TEXTS = {
     "handshake_timeout": "the TLS handshake was not completed",
     "idle_timeout": "no byte came or went",
+    "read_timeout": "no byte came from the peer",
     "frame_timeout": "a frame was begun and not completed",
     "write_timeout": "bytes waited and the peer took none",
-    "close_timeout": "the connection was closing and bytes still waited",
+    "close_timeout": "the connection was closing, bytes still waited and the peer took none",
 }
 
 
 class Owner(Interface):
-    """Whose waits they are."""
+    """Whose waits they are. `excuses(wait)`: the peer could not have acted, or has: the wait is not over."""
 
-    def timed_out(self, exc: ConnectionTimeout) -> None: ...
+    def excuses(self, wait: str) -> bool: ...
+    def timed_out(self, wait: str, exc: ConnectionTimeout) -> None: ...
 
 
 class Deadlines:
@@ -65,10 +71,16 @@ class Deadlines:
 
     def _look(self) -> None:
         self._timer = None
-        if not self._due:
+        if self._due:
+            self._loop.call_after_look(self._judge)
+
+    def _judge(self) -> None:
+        if not self._due or self._timer is not None:
             return
         wait, (due, seconds) = min(self._due.items(), key=lambda item: item[1])
         if due > self._loop.time():
             self._arm(due)
+        elif self._owner.excuses(wait):
+            self._look()
         else:
-            self._owner.timed_out(ConnectionTimeout(f"{_TEXTS[wait]} for {seconds:g} s, which is {wait}"))
+            self._owner.timed_out(wait, ConnectionTimeout(f"{_TEXTS[wait]} for {seconds:g} s, which is {wait}"))

@@ -244,6 +244,14 @@ def is_unsettled(sock: socket.socket) -> bool:
         return False
 
 
+def has_unread(sock: socket.socket) -> bool:
+    """Tell whether bytes lie there that nobody has read; True where nobody can tell."""
+    try:
+        return _queued(sock.fileno(), termios.FIONREAD) > 0
+    except (OSError, ValueError):
+        return True
+
+
 def _queued(fd: int, queue: int) -> int:
     return int.from_bytes(fcntl.ioctl(fd, queue, bytes(4)), sys.byteorder)
 

@@ -16,7 +16,7 @@ import trustme
 from reactor import EventLoop, Limits, Protocol, Reactor
 from reactor.testing import MemorySelector, check_transport, memory_pair
 from reactor.testing.conformance import _THEMES, PROMISES, Maker
-from reactor.transport.tls import TLSFilter
+from reactor.transport.tls import TLS
 
 SELECTORS = {
     "epoll": selectors.EpollSelector,
@@ -68,9 +68,9 @@ def unix(selector: Callable[[], Any], path: Path, contexts: Contexts | None = No
 def memory(contexts: Contexts | None = None, capacity: int = 1000) -> Maker:
     @contextmanager
     def make(one: Any, other: Any, limits: Limits) -> Iterator[EventLoop]:
-        filters: tuple[TLSFilter | None, TLSFilter | None] = (None, None)
+        filters: tuple[TLS | None, TLS | None] = (None, None)
         if contexts is not None:
-            filters = TLSFilter(contexts[1], False, NAME), TLSFilter(contexts[0], True, None)
+            filters = TLS(contexts[1], False, NAME), TLS(contexts[0], True, None)
         with EventLoop(MemorySelector()) as loop:
             both = memory_pair(loop, one, other, limits=limits, capacity=capacity, tls=filters)
             try:

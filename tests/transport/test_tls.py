@@ -15,7 +15,7 @@ from helpers import FrameRecorder, Recorder, run_until
 from reactor import ConnectionTimeout, EventLoop, FramedProtocol, Framing, Limits, Reactor, WriteBufferFull
 from reactor.testing import ManualClock, MemorySocket, memory_pair, memory_sockets
 from reactor.transport import Connection, sockets
-from reactor.transport.tls import TLSFilter
+from reactor.transport.tls import TLS
 
 LOCAL = "127.0.0.1"
 Certs = Any  # the class is conftest's
@@ -44,7 +44,7 @@ class ByHand:
     """A TLS client without a transport: the test decides when its bytes go, and which."""
 
     def __init__(self, context: ssl.SSLContext, sock: MemorySocket) -> None:
-        self.filter, self.sock, self.plain = TLSFilter(context, False, "localhost"), sock, b""
+        self.filter, self.sock, self.plain = TLS(context, False, "localhost"), sock, b""
         self.filter.start()
 
     def encrypt(self, data: bytes) -> bytes:
@@ -84,8 +84,8 @@ class Secure:
         shake_hands: bool = True,
         **options: Any,
     ) -> Pair:
-        ours = TLSFilter(client_tls or self.certs.client(), False, hostname)
-        theirs = TLSFilter(server_tls or self.certs.server(), True, None)
+        ours = TLS(client_tls or self.certs.client(), False, hostname)
+        theirs = TLS(server_tls or self.certs.server(), True, None)
         left, right = memory_pair(self.loop, client, server, tls=(ours, theirs), **options)
         self.keep(left, right)
         if shake_hands:
@@ -109,7 +109,7 @@ class Secure:
     def server(self, protocol: Any, limits: Limits | None = None, context: Any = None) -> tuple[Connection, ByHand]:
         """Return a server's connection, and the client by hand at its other end."""
         sock, other = memory_sockets()
-        filter_ = TLSFilter(context or self.certs.server(), True, None)
+        filter_ = TLS(context or self.certs.server(), True, None)
 
         def on_end(connection: Connection, cause: BaseException | None, sock: Any) -> None:
             sockets.close(sock, connection.reset)

@@ -1,0 +1,195 @@
+"""The sending half of the pure stream. Law: one door, one queue, one counter; encrypted once, sent once a turn."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable
+from socket import MSG_NOSIGNAL, socket
+from typing import Protocol as Interface
+
+from ..framing import BytesLike, Encoder
+from .buffers import JOIN_BELOW, PLAIN_ROOM, READ_SIZE, WriteBuffer, snapshot
+from .tls import Session
+
+
+class Owner(Interface):
+    """Who is asked at the edges of sending. Each call may end the connection."""
+
+    def admit(self, size: int) -> bool: ...
+    def admit_own(self, size: int) -> bool: ...
+    def much_waits(self) -> None: ...
+    def touched(self, sending: bool) -> None: ...
+    def sent(self, count: int) -> None: ...
+    def send_failed(self, exc: OSError) -> None: ...
+    def turn_ended(self) -> None: ...
+
+
+class Sender:
+    """Queues what is written, and sends it at the end of the turn."""
+
+    _sock: socket
+    _owner: Owner
+    session: Session | None
+    room: int
+    alert: bool
+    clocked: bool
+    blocked: bool
+    bytes_sent: int
+    writes_dropped: int
+
+    def __init__(self, defer: Callable[[Callable[[], object]], object]) -> None:
+        self._defer = defer
+        self._encoder: Encoder | None = None
+        self._out = self._new = WriteBuffer()  # what is ready for the socket; where what is written goes
+        self._flush_due = False
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._out.size if self._new is self._out else self._out.size + self._new.size
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait and are ready for the socket."""
+        return self._out.size
+
+    def write(self, data: BytesLike) -> None:
+        """Queue bytes; they leave with the others of this turn. Never blocks; the caller may reuse `data` at once.
+
+        After `close()` and after the end, data is dropped and counted. Raises RuntimeError after `write_eof()`, and
+        WriteBufferFull where `Limits.overflow` is "raise".
+        """
+        chunk = snapshot(data)
+        self._queue((chunk,), len(chunk))
+
+    def writelines(self, chunks: Iterable[BytesLike]) -> None:
+        """Queue chunks as one write: all of them or none."""
+        snapshots = [snapshot(chunk) for chunk in chunks]
+        self._queue(snapshots, sum(map(len, snapshots)))
+
+    def send(self, message: BytesLike, prefix: BytesLike = b"") -> None:
+        """Send one message; `prefix` is the `length_field_offset` bytes in front of its length field.
+
+        Raises FrameTooLarge, and has then sent nothing.
+        """
+        assert self._encoder is not None
+        body = snapshot(message)
+        size = len(body)
+        if size < JOIN_BELOW:
+            frame = self._encoder.encode(body, prefix)
+            return self._queue((frame,), len(frame))
+        header = self._encoder.header(size, prefix)
+        return self._queue((header, body), len(header) + size)
+
+    def send_many(self, messages: Iterable[BytesLike]) -> None:
+        """Send messages, all or none: one that is too large raises FrameTooLarge."""
+        assert self._encoder is not None
+        parts = self._encoder.parts(messages)
+        size = sum(map(len, parts))
+        if 2 * size < JOIN_BELOW * len(parts):  # small bodies for the most part
+            parts = [b"".join(parts)]
+        self._queue(parts, size)
+
+    def _queue(self, chunks: Iterable[bytes], size: int) -> None:
+        """The one door to the queue."""
+        if self.waiting + size > self.room and not self._may_wait(size):
+            self.writes_dropped += 1
+            return
+        for chunk in chunks:
+            self._new.put(chunk)
+        if size:
+            self.defer()
+        if self.waiting > self.room:
+            self._owner.much_waits()
+
+    def _may_wait(self, size: int) -> bool:
+        """Whether so much more may wait, at the latest when what waits has left, at once."""
+        if size <= self.room and not self.blocked:
+            self.leave()
+        return self.waiting + size <= self.room or self._owner.admit(size)
+
+    def defer(self) -> None:
+        """See to it that what waits leaves at the end of the turn. What is deferred is the stream itself."""
+        if not self._flush_due:
+            self._flush_due = True
+            self._defer(self)  # type: ignore[arg-type]
+
+    def __call__(self) -> None:
+        """Send what this turn has queued."""
+        self._flush_due = False
+        if self.waiting:
+            self.leave()
+        if self.alert:
+            self._owner.turn_ended()
+
+    def leave(self) -> None:
+        """Send what waits, once, unless the socket is waited for."""
+        if self._new is not self._out and self._new.size:
+            self._seal()
+        if self.blocked or not self._out.size:
+            return
+        count = self._send()
+        if count < 0:
+            return
+        self._out.consume(count)
+        self.bytes_sent += count
+        if self.clocked and count:
+            self._owner.touched(True)
+        if self._out.size or self.alert:
+            self._owner.sent(count)
+
+    def _send(self) -> int:
+        """Send once; return how many bytes the socket took, -1 behind an error that was told."""
+        chunks = self._out.next_chunks()
+        try:
+            if len(chunks) == 1:
+                return self._sock.send(chunks[0], MSG_NOSIGNAL)
+            return self._sock.sendmsg(chunks, (), MSG_NOSIGNAL)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as exc:
+            self._owner.send_failed(exc)
+            return -1
+
+    def drop(self) -> None:
+        """Forget what waits."""
+        self._out.clear()
+        self._new.clear()
+
+    # --- TLS
+
+    def _hold_plain(self) -> None:
+        """Let what waits leave plain, and what is written now wait for the handshake."""
+        self._new = WriteBuffer(PLAIN_ROOM)
+
+    def _seal(self) -> None:
+        """Encrypt what waits: small writes are one chunk here, and so one record."""
+        session, plain = self.session, self._new
+        if session is None or not session.secured:
+            return
+        try:
+            while plain.size:
+                plain.consume(session.hot.write(plain.first(READ_SIZE)))
+                self._out.put(session.outgoing.read())
+        except ssl.SSLWantReadError:
+            pass  # the peer renegotiates: what waits goes on when it has answered
+        except ssl.SSLError as exc:
+            self._owner.send_failed(exc)
+
+    def goodbye(self) -> None:
+        """Say behind what waits that no more will come, if TLS has words for that."""
+        session = self.session
+        if session is not None and session.secured:
+            self._seal()
+            if not self._new.size:
+                session.goodbye()
+                self.put_own()
+
+    def put_own(self) -> None:
+        """Queue what TLS itself has to say."""
+        session = self.session
+        if session is not None and session.begun and session.outgoing.pending:
+            data = session.outgoing.read()
+            if self._owner.admit_own(len(data)):
+                self._out.put(data)
+                self.defer()

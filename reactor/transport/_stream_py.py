@@ -1,0 +1,116 @@
+"""The pure twin of the stream: the reference, and the types of both.
+
+Law: mechanism alone, and the only one. Receive, decrypt where there is TLS, cut into bytes, buffers or frames, call
+back; what is written goes into one queue, is encrypted once and sent once at the end of the turn. It knows no state, no
+limit and no wait: at the edges it asks its connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from socket import socket
+from typing import Any
+
+from ..framing import Decoder, Framing
+from ..protocol import FramedProtocol, watched_framing
+from . import _receiver_py, _sender_py
+from .tls import Session
+
+_LENT = ("send", "send_many")  # what a protocol is lent: a call in Python a message less
+
+
+class Owner(_receiver_py.Owner, _sender_py.Owner):
+    """Who is asked at the edges."""
+
+
+class Stream(_receiver_py.Receiver, _sender_py.Sender):
+    """Moves bytes between one socket and one protocol.
+
+    `reading`: whether the protocol may be given anything. `room`: how many bytes may wait without asking, -1 for none.
+    `alert`: whether the owner looks at every delivery and every send. `clocked`: whether it wants to know of every
+    transfer. `blocked`: the socket took less than it was given, and is waited for.
+    """
+
+    def __init__(
+        self, sock: socket, memory: memoryview, owner: Owner, defer: Callable[[Callable[[], object]], object]
+    ) -> None:
+        _receiver_py.Receiver.__init__(self, sock, memory)
+        _sender_py.Sender.__init__(self, defer)
+        self._owner = owner
+        self.reading = self.alert = self.clocked = self.blocked = False
+        self.room = -1
+        self.bytes_received = self.bytes_sent = self.writes_dropped = 0
+
+    def adopt(self, protocol: Any, initial: bytes = b"") -> None:
+        """Deliver to a protocol: `initial` first, then what the last one was not given. Its own code may raise."""
+        framing = decoder = None
+        if isinstance(protocol, FramedProtocol):
+            framing = watched_framing(protocol)
+            decoder = _decoder_of(framing)
+        rest = initial + self.take_rest()
+        self._forget_protocol()
+        self.protocol, self.decoder, self._rest = protocol, decoder, rest
+        self._buffered = decoder is None and hasattr(protocol, "buffer_updated")
+        if framing is not None:
+            self._as_list = type(protocol).messages_received is not FramedProtocol.messages_received
+            protocol.decoder = decoder
+            self._lend(framing)
+
+    def reframe(self, framing: Framing) -> None:
+        """Go on with another framing: what is sent from now on, and what comes behind the message being received."""
+        decoder = _decoder_of(framing)
+        self._take_back()
+        self._lend(framing)
+        if self.decoder is not None and self.decoder.unfinished:
+            self._next = decoder
+        else:
+            self._switch(decoder)
+
+    def _lend(self, framing: Framing) -> None:
+        """Lend the protocol our own `send`, unless it has one, or a framing that encodes in a way of its own."""
+        self._encoder = framing._encoder
+        if type(framing).encode is not Framing.encode or type(framing).encode_many is not Framing.encode_many:
+            return
+        for name in _LENT:
+            if getattr(getattr(self.protocol, name), "__func__", None) is getattr(FramedProtocol, name):
+                setattr(self.protocol, name, getattr(self, name))
+
+    def _take_back(self) -> None:
+        """Take what was lent, if the protocol still has it."""
+        for name in _LENT:
+            if getattr(self.protocol, name) == getattr(self, name):
+                delattr(self.protocol, name)
+
+    def _forget_protocol(self) -> None:
+        """Leave the protocol as it was."""
+        if self.decoder is not None:
+            self._take_back()
+        self.protocol = self.decoder = self._encoder = self._next = None
+        self._as_list = self._buffered = False
+        self._held = []
+
+    def secure(self, session: Session, first: bytes) -> None:
+        """Speak TLS from now on: what waits leaves plain. `first` is what has come of the peer's handshake."""
+        self.session = session
+        self._hold_plain()
+        self._sealed = first
+        if not session.tls.server_side:
+            session.begin()
+            self._shake_hands(session)
+
+    def forget(self, owner: Owner) -> None:
+        """Let go of everything, so that nothing of it is a cycle; what is written from now on is asked of `owner`."""
+        self._forget_protocol()
+        self.drop()
+        self._owner = owner
+        self.session = None
+        self._rest = self._sealed = b""
+        self._more = self._end = self.reading = self.alert = False
+        self.room = -1
+
+
+def _decoder_of(framing: Framing) -> Decoder:
+    """Return a decoder of this framing, if it is one."""
+    if not isinstance(framing, Framing):
+        raise TypeError(f"framing is {framing!r}, it must be a Framing such as Framing()")
+    return framing.decoder()
