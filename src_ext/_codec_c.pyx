@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, embedsignature=True, embedsignature.format=clinic
 """The compiled twin of the codec; _codec_py.py is the reference, and says what each name means.
 
 Law: bytes only. No pointer is kept across a call that can run Python code, but into a buffer that is held: `_data`
@@ -74,6 +74,14 @@ cdef class Decoder:
         """Take the next chunk without decoding it: iterate for its frames. Raises what `feed()` raises."""
         self.open(data)
         self.own()
+
+    def frames(self, skips):
+        """Yield the frames of the chunk at hand, but come back when `skips` oversized ones were discarded."""
+        self.skips = skips
+        frame = self.next()
+        while frame is not None:
+            yield frame
+            frame = self.next()
 
     def __iter__(self):
         """Yield the frames of the chunk at hand. Stop anywhere; the next iteration goes on there."""
@@ -154,6 +162,7 @@ cdef class Decoder:
         """Decode the chunk at hand, but no more than `most` frames of it."""
         cdef list frames = []
         cdef object frame
+        self.skips = most
         self.busy = True
         try:
             while most:
@@ -223,7 +232,7 @@ cdef class Decoder:
 
     cdef object step(self):
         """Go on to the next frame or piece; None where the chunk ends, the stream broke or the decoder was detached."""
-        while self.state != HEAD or self.take_header():
+        while self.state != HEAD or (self.skips and self.take_header()):
             if self.state == BODY:
                 return self.take_body()
             if self.state == STREAM:
@@ -231,6 +240,7 @@ cdef class Decoder:
             if self.state != SKIP:
                 return None
             self.take(self.goal - self.done)
+            self.skips -= 1
             if not self.leave_frame():
                 return None
         return None
@@ -405,6 +415,9 @@ cdef class Decoder:
         """Whether a frame has begun and isn't complete."""
         return self.state in (BODY, SKIP, STREAM) or (self.state == HEAD and (self.head is not None or self.pos < self.size))
 
+    cdef bint is_unfinished(self) noexcept:
+        return self.state in (BODY, SKIP, STREAM) or (self.state == HEAD and self.head is not None)
+
     cdef bint holds_header(self) except -1:
         """Whether the header in progress is held: not a skipped one, a streamed one until what is kept of it leaves."""
         if self.head is None or self.state == SKIP:
@@ -516,6 +529,11 @@ cdef class Decoder:
         return self.begun()
 
     @property
+    def unfinished(self):
+        """Whether part of a frame is taken, and not all of it: inside `message_received` none is."""
+        return self.is_unfinished()
+
+    @property
     def undecoded(self):
         """Bytes of the chunk at hand that an iteration has not come to."""
         return self.size - self.pos
@@ -558,7 +576,10 @@ cdef class Frames:
         return self
 
     def __next__(self):
-        frame = None if self.decoder is None else self.decoder.next()
+        frame = None
+        if self.decoder is not None:
+            self.decoder.skips = PY_SSIZE_T_MAX
+            frame = self.decoder.next()
         if frame is None:
             self.decoder = None
             raise StopIteration

@@ -30,6 +30,7 @@ cdef class Decoder:
     cdef object length, begin, _strip, _oversize, _error, _discarded
     cdef bytearray head  # header of the frame in progress; None between frames
     cdef Body body
+    cdef Py_ssize_t skips  # how many frames may still be discarded in one go
     cdef object scratch  # what get_buffer() gave: a bytearray, or the body itself
 
     cdef object next(self)
@@ -61,6 +62,7 @@ cdef class Decoder:
     cdef object held(self)
     cdef bint holds_header(self) except -1
     cdef bint begun(self) except -1
+    cdef bint is_unfinished(self) noexcept
     cdef int check_open(self) except -1
     cdef int check_taken(self) except -1
     cdef int check_idle(self) except -1

@@ -173,9 +173,6 @@ class EventLoop:
             self._waker.wake()
         return handle
 
-    def call_after_look(self, callback: Callable[..., object], *args: Any) -> Handle:
-        return self.call_soon(self.call_soon, callback, *args)
-
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call after `delay` seconds, never early; equal deadlines first in, first out."""
         return self.call_at(self._clock() + delay, callback, *args)

@@ -32,7 +32,6 @@ class Limits:
     connect_timeout: float | None = 10.0
     handshake_timeout: float | None = 10.0
     idle_timeout: float | None = None
-    read_timeout: float | None = None
     frame_timeout: float | None = 30.0
     write_timeout: float | None = 60.0
     close_timeout: float | None = 5.0

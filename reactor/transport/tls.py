@@ -40,7 +40,7 @@ class TLS:
 class Session:
     """One session. OpenSSL's part of it, 40 KiB, is made by `begin()`: a server's when the first byte has come."""
 
-    __slots__ = ("_records", "_said_goodbye", "begun", "incoming", "object", "outgoing", "secured", "tls")
+    __slots__ = ("records", "_said_goodbye", "begun", "incoming", "object", "outgoing", "secured", "tls")
 
     object: ssl.SSLObject
     incoming: ssl.MemoryBIO
@@ -55,7 +55,7 @@ class Session:
         tls = self.tls
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.object = tls.context.wrap_bio(self.incoming, self.outgoing, tls.server_side, tls.server_hostname)
-        self._records = _RECORDS.decoder()
+        self.records = _RECORDS.decoder()
         self.begun = True
 
     @property
@@ -77,12 +77,12 @@ class Session:
     def feed(self, data: memoryview) -> None:
         """Take what the peer sent, for reading."""
         self.incoming.write(data)
-        self._records.feed(data)
+        self.records.feed(data)
 
     @property
     def in_record(self) -> bool:
         """Whether a record has begun and isn't complete: OpenSSL holds its bytes and doesn't tell."""
-        return self.begun and self._records.in_frame
+        return self.begun and self.records.in_frame
 
     def goodbye(self) -> None:
         """Say once that no more will be sent: close_notify comes out."""
