@@ -22,6 +22,7 @@ RANKS = [
     {"framing"},
     {"loop.handle", "loop.poller", "loop.report", "loop.watch", "loop.wakeup"},
     {"loop.timers", "loop.signals", "loop.threads"},
+    {"loop.turn"},
     {"loop.eventloop"},
     {"loop"},
     {"protocol"},
