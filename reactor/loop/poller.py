@@ -2,7 +2,7 @@
 
 Any `selectors.BaseSelector` can be looked at. The one that a loop has on Linux, unless it is given another, is the
 standard library's with a bound on one look: the library's own makes room for as many events as there are registrations
-and returns them all, and what so many have read is out of the processor's caches when the answers are sent.
+and returns them all, and nobody's timers and answers should wait for so many callbacks.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-_MOST_EVENTS = 32  # in one look; the kernel puts who isn't among them at the head of the next one
+_MOST_EVENTS = 256  # in one look; the kernel puts who isn't among them at the head of the next one
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 Ready = list[tuple[Any, int]]  # data of registrations; EVENT_READ, EVENT_WRITE or both
@@ -51,7 +51,7 @@ if sys.platform == "linux":
         _fd_to_key: dict[int, selectors.SelectorKey]
 
         def poll(self, timeout: float | None = None) -> Ready:
-            """Return the data of at most 32 registrations, and what each is ready for."""
+            """Return the data of at most `_MOST_EVENTS` registrations, and what each is ready for."""
             if timeout:
                 timeout = math.ceil(timeout * 1e3) * 1e-3  # epoll knows milliseconds; less would be too early
             keys, ready = self._fd_to_key, []
