@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .handle import Handle
+from .look import FullLook
 from .poller import default_selector
 from .report import log_context
 from .signals import Signals
@@ -112,6 +113,7 @@ class EventLoop(Turn):
         for queue in (self._ready, self._due, self._flushes, self._closes):
             queue.clear()
         self._timers = TimerQueue()
+        self._look = None
         self._selector.close()
         self._waker.close()
 
@@ -157,6 +159,18 @@ class EventLoop(Turn):
             self._check_open()
             self._ready.append(handle)
             self._waker.wake()
+        return handle
+
+    def call_after_look(self, callback: Callable[..., object], *args: Any) -> Handle:
+        """Call once all that is ready by now has been looked at, and what was written meanwhile has been tried to send.
+
+        For verdicts: who is judged has had every chance. Never in this turn; no poll waits meanwhile. Loop thread only.
+        """
+        self._check_open()
+        handle = Handle(callback, args)
+        if self._look is None:
+            self._look = FullLook(self._selector)
+        self._look.asked.append(handle)
         return handle
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:

@@ -2,7 +2,8 @@
 
 Any `selectors.BaseSelector` can be looked at. The one that a loop has on Linux, unless it is given another, is the
 standard library's with a bound on one look: the library's own makes room for as many events as there are registrations
-and returns them all, and nobody's timers and answers should wait for so many callbacks.
+and returns them all, and nobody's timers and answers should wait for so many callbacks. A look that found less than its
+bound found all there was; what was found counts, whoever it was for.
 """
 
 from __future__ import annotations
@@ -21,11 +22,22 @@ Ready = list[tuple[Any, int]]  # data of registrations; EVENT_READ, EVENT_WRITE 
 Poll = Callable[["float | None"], Ready]
 
 
+class Nobody:
+    """In place of a registration that there isn't any more: interested in nothing."""
+
+    mask = 0
+
+
 def poll_of(selector: selectors.BaseSelector) -> Poll:
     """Return what looks once, waiting as `selector.select(timeout)` does."""
     if sys.platform == "linux" and isinstance(selector, EpollSelector):
         return selector.poll
     return partial(_select, selector)
+
+
+def bound_of(selector: selectors.BaseSelector) -> float:
+    """Return how many a look finds at most; without end where the selector always returns all that are ready."""
+    return _MOST_EVENTS if sys.platform == "linux" and isinstance(selector, EpollSelector) else math.inf
 
 
 def default_selector() -> selectors.BaseSelector:
@@ -59,5 +71,5 @@ if sys.platform == "linux":
                 try:
                     ready.append((keys[fd].data, _READ if event == EPOLLIN else _mask_of(event)))
                 except KeyError:  # closed without being unregistered, and still open in another process
-                    continue
+                    ready.append((Nobody, 0))
             return ready

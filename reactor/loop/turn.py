@@ -1,7 +1,7 @@
 """Turn: what a loop does once, again and again. Law: in this order, which docs/design.md numbers.
 
-Poll; fd callbacks; due timers; the ready queue as it stood; this turn's writes leave; deferred
-closes. tests/loop/test_turn.py holds each number.
+Poll; fd callbacks; due timers; the ready queue as it stood; this turn's writes leave; calls behind a full look;
+deferred closes. tests/loop/test_turn.py holds each number.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .handle import Handle
+from .look import FullLook
 from .poller import Ready, poll_of
 from .timers import Timer, TimerQueue
 from .watch import Watch
@@ -32,6 +33,7 @@ class Turn:
         "_due",
         "_events",
         "_flushes",
+        "_look",
         "_poll",
         "_ready",
         "_selector",
@@ -52,6 +54,7 @@ class Turn:
         self._due: deque[Timer] = deque()
         self._flushes: deque[Callable[[], object]] = deque()
         self._closes: deque[Callable[[], object]] = deque()
+        self._look: FullLook | None = None  # while nobody waits for one
         self.defer_flush = self._flushes.append  # calls what it is given when the callbacks of this turn are done,
         self.defer_close = self._closes.append  # and this as the last thing of the turn, so that nothing comes after it
         self._stopping = False
@@ -63,7 +66,11 @@ class Turn:
 
     def _turn(self, timeout: float | None) -> None:
         """Do what there is to do, in the order of a turn; asking first is cheaper than calling for nothing."""
-        if self._ready or self._due or self._stopping:
+        look = self._look  # who asks for one in this turn has it begin with the next poll
+        if look is not None:
+            look.begin(len(self._selector.get_map()))
+            timeout = 0
+        elif self._ready or self._due or self._stopping:
             timeout = 0
         elif self._timers.heap:
             timeout = self._until_due(timeout)
@@ -77,6 +84,8 @@ class Turn:
             self._run_ready()
         if self._flushes:
             self._run_flushes()
+        if look is not None and look.is_full_with(len(ready)):
+            self._run_looked(look)
         if self._closes:
             self._run_closes()
 
@@ -133,6 +142,14 @@ class Turn:
                 callback()
             except BaseException as exc:
                 self._callback_raised(exc, callback)
+
+    def _run_looked(self, look: FullLook) -> None:
+        """Call who waited for this look. What they write leaves in this turn; who asks again waits for another look."""
+        while look.waiting:
+            self._run(look.waiting.popleft())
+        if not look.asked:
+            self._look = None
+        self._run_flushes()
 
     def _run_closes(self) -> None:
         """Let ends happen; an end may write or close again, so until nothing is left."""
