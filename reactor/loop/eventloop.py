@@ -1,8 +1,4 @@
-"""EventLoop: one thread that waits once and calls back. Law: it knows fds and callables, no protocol.
-
-One turn, in this order (docs/design.md numbers it, tests/loop/test_turn.py holds it):
-poll; fd callbacks; due timers; the ready queue as it stood; this turn's writes leave; deferred closes.
-"""
+"""EventLoop: one thread that waits once and calls back. Law: it knows fds and callables, no protocol."""
 
 from __future__ import annotations
 
@@ -11,23 +7,23 @@ import selectors
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, TypeVar
 
 from .handle import Handle
-from .poller import Ready, default_selector, poll_of
+from .look import FullLook
+from .poller import default_selector
 from .report import log_context
 from .signals import Signals
 from .threads import Threads
 from .timers import Timer, TimerQueue
+from .turn import Turn
 from .wakeup import Waker
 from .watch import Watch, nothing_to_do
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-_LONGEST_POLL = 3600.0  # seconds; some selectors overflow on years, and an extra turn an hour costs nothing
 
 T = TypeVar("T")
 Loop = TypeVar("Loop", bound="EventLoop")
@@ -36,7 +32,7 @@ ExceptionHandler = Callable[["EventLoop", dict[str, Any]], object]
 _loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 
 
-class EventLoop:
+class EventLoop(Turn):
     """Call back when a file object is ready, when a time has come, or soon.
 
     One thread runs it and calls everything but `call_soon_threadsafe()`, which any thread may call. `selector`: any
@@ -46,16 +42,7 @@ class EventLoop:
     def __init__(
         self, selector: selectors.BaseSelector | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._selector = default_selector() if selector is None else selector
-        self._poll = poll_of(self._selector)
-        self._clock = clock
-        self._ready: deque[Handle] = deque()
-        self._timers = TimerQueue()
-        self._due: deque[Timer] = deque()
-        self._flushes: deque[Callable[[], object]] = deque()
-        self._closes: deque[Callable[[], object]] = deque()
-        self.defer_flush = self._flushes.append  # calls what it is given when the callbacks of this turn are done,
-        self.defer_close = self._closes.append  # and this as the last thing of the turn, so that nothing comes after it
+        super().__init__(default_selector() if selector is None else selector, clock)
         self._waker = Waker()
         self._bell = Watch(self._selector, self._waker, self._waker.drain, nothing_to_do)
         self._bell.want(_READ)
@@ -63,9 +50,9 @@ class EventLoop:
         self._threads = Threads(self.call_soon_threadsafe)
         self._exception_handler: ExceptionHandler | None = None
         self._inbox = threading.RLock()  # held while another thread, or a signal handler, leaves a call
-        self._running = self._in_turn = self._stopping = self._closed = False
+        self._running = self._in_turn = self._closed = False
+        self._reports = 0
         _loops.add(self)
-        self._turns = self._events = self._calls = self._timers_run = self._reports = 0
 
     # --- running
 
@@ -126,6 +113,7 @@ class EventLoop:
         for queue in (self._ready, self._due, self._flushes, self._closes):
             queue.clear()
         self._timers = TimerQueue()
+        self._look = None
         self._selector.close()
         self._waker.close()
 
@@ -171,6 +159,18 @@ class EventLoop:
             self._check_open()
             self._ready.append(handle)
             self._waker.wake()
+        return handle
+
+    def call_after_look(self, callback: Callable[..., object], *args: Any) -> Handle:
+        """Call once all that is ready by now has been looked at, and what was written meanwhile has been tried to send.
+
+        For verdicts: who is judged has had every chance. Never in this turn; no poll waits meanwhile. Loop thread only.
+        """
+        self._check_open()
+        handle = Handle(callback, args)
+        if self._look is None:
+            self._look = FullLook(self._selector)
+        self._look.asked.append(handle)
         return handle
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
@@ -280,106 +280,6 @@ class EventLoop:
             "timers": len(self._timers),
             "watched": 0 if self._closed else len(self._selector.get_map()) - 1,
         }
-
-    # --- the turn
-
-    def _turn(self, timeout: float | None) -> None:
-        """Do what there is to do, in the order of a turn; asking first is cheaper than calling for nothing."""
-        if self._ready or self._due or self._stopping:
-            timeout = 0
-        elif self._timers.heap:
-            timeout = self._until_due(timeout)
-        ready = self._poll(timeout)
-        self._turns += 1
-        if ready:
-            self._run_events(ready)
-        if self._due or self._timers.heap:
-            self._run_timers()
-        if self._ready:
-            self._run_ready()
-        if self._flushes:
-            self._run_flushes()
-        if self._closes:
-            self._run_closes()
-
-    def _until_due(self, timeout: float | None) -> float | None:
-        """Return how long to wait at most, for the next timer."""
-        deadline = self._timers.next_deadline()
-        if deadline is None:
-            return timeout
-        until = min(max(0.0, deadline - self._clock()), _LONGEST_POLL)
-        return until if timeout is None else min(timeout, until)
-
-    def _run_events(self, ready: Ready) -> None:
-        """Call who is ready, unless an earlier callback of this turn gave that up."""
-        self._events += len(ready)
-        for watch, mask in ready:
-            if mask != _WRITE and watch.mask & _READ:
-                callback = watch.on_read
-                try:
-                    callback()
-                except BaseException as exc:
-                    self._callback_raised(exc, callback, watch)
-            if mask != _READ and watch.mask & _WRITE:
-                callback = watch.on_write
-                try:
-                    callback()
-                except BaseException as exc:
-                    self._callback_raised(exc, callback, watch)
-
-    def _run_timers(self) -> None:
-        """Run what is due now; a timer that these set up waits for the next turn, even if it is due at once."""
-        deadline = self._timers.next_deadline()
-        if deadline is not None and deadline <= (now := self._clock()):
-            self._due.extend(self._timers.pop_due(now))
-        while self._due:
-            timer = self._due.popleft()
-            self._timers_run += not timer.cancelled
-            try:
-                self._run(timer)
-            finally:  # a KeyboardInterrupt goes through here, and the timer goes on
-                if timer.interval:
-                    self._timers.repeat(timer, self._clock())
-
-    def _run_ready(self) -> None:
-        """Run what is in the queue now; what these add waits for the next turn, so that nobody starves the poll."""
-        for _ in range(len(self._ready)):
-            self._run(self._ready.popleft())
-
-    def _run_flushes(self) -> None:
-        """Let this turn's writes leave."""
-        flushes = self._flushes
-        while flushes:
-            callback = flushes.popleft()
-            try:
-                callback()
-            except BaseException as exc:
-                self._callback_raised(exc, callback)
-
-    def _run_closes(self) -> None:
-        """Let ends happen; an end may write or close again, so until nothing is left."""
-        while self._flushes or self._closes:
-            self._run_flushes()
-            for _ in range(len(self._closes)):
-                self._guard(self._closes.popleft())
-
-    def _run(self, handle: Handle) -> None:
-        if not handle.cancelled:
-            self._calls += 1
-            self._guard(handle)
-
-    def _guard(self, callback: Callable[[], object]) -> None:
-        try:
-            callback()
-        except BaseException as exc:
-            self._callback_raised(exc, callback)
-
-    def _callback_raised(self, exc: BaseException, callback: Callable[[], object], watch: Watch | None = None) -> None:
-        """Report what came out of a callback, but let through what is meant to end the program."""
-        if isinstance(exc, (KeyboardInterrupt, SystemExit)):
-            raise exc
-        known = {"handle": callback} if watch is None else {"handle": callback, "fileobj": watch.fileobj}
-        self.call_exception_handler({"message": "exception in a callback", "exception": exc, **known})
 
     def _check_open(self) -> None:
         if self._closed:

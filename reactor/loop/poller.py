@@ -2,7 +2,8 @@
 
 Any `selectors.BaseSelector` can be looked at. The one that a loop has on Linux, unless it is given another, is the
 standard library's with a bound on one look: the library's own makes room for as many events as there are registrations
-and returns them all, and what so many have read is out of the processor's caches when the answers are sent.
+and returns them all, and nobody's timers and answers should wait for so many callbacks. A look that found less than its
+bound found all there was; what was found counts, whoever it was for.
 """
 
 from __future__ import annotations
@@ -14,11 +15,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-_MOST_EVENTS = 32  # in one look; the kernel puts who isn't among them at the head of the next one
+_MOST_EVENTS = 256  # in one look; the kernel puts who isn't among them at the head of the next one
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
 Ready = list[tuple[Any, int]]  # data of registrations; EVENT_READ, EVENT_WRITE or both
 Poll = Callable[["float | None"], Ready]
+
+
+class Nobody:
+    """In place of a registration that there isn't any more: interested in nothing."""
+
+    mask = 0
 
 
 def poll_of(selector: selectors.BaseSelector) -> Poll:
@@ -26,6 +33,11 @@ def poll_of(selector: selectors.BaseSelector) -> Poll:
     if sys.platform == "linux" and isinstance(selector, EpollSelector):
         return selector.poll
     return partial(_select, selector)
+
+
+def bound_of(selector: selectors.BaseSelector) -> float:
+    """Return how many a look finds at most; without end where the selector always returns all that are ready."""
+    return _MOST_EVENTS if sys.platform == "linux" and isinstance(selector, EpollSelector) else math.inf
 
 
 def default_selector() -> selectors.BaseSelector:
@@ -51,7 +63,7 @@ if sys.platform == "linux":
         _fd_to_key: dict[int, selectors.SelectorKey]
 
         def poll(self, timeout: float | None = None) -> Ready:
-            """Return the data of at most 32 registrations, and what each is ready for."""
+            """Return the data of at most `_MOST_EVENTS` registrations, and what each is ready for."""
             if timeout:
                 timeout = math.ceil(timeout * 1e3) * 1e-3  # epoll knows milliseconds; less would be too early
             keys, ready = self._fd_to_key, []
@@ -59,5 +71,5 @@ if sys.platform == "linux":
                 try:
                     ready.append((keys[fd].data, _READ if event == EPOLLIN else _mask_of(event)))
                 except KeyError:  # closed without being unregistered, and still open in another process
-                    continue
+                    ready.append((Nobody, 0))
             return ready

@@ -20,6 +20,7 @@ Schedule = Callable[[EventLoop, Callable[[], object], socket.socket], object]
 WAYS: dict[str, Schedule] = {
     "call_soon": lambda loop, callback, sock: loop.call_soon(callback),
     "call_soon_threadsafe": lambda loop, callback, sock: loop.call_soon_threadsafe(callback),
+    "call_after_look": lambda loop, callback, sock: loop.call_after_look(callback),
     "call_later": lambda loop, callback, sock: loop.call_later(0, callback),
     "call_at": lambda loop, callback, sock: loop.call_at(0, callback),
     "add_reader": lambda loop, callback, sock: loop.add_reader(sock, callback),
@@ -237,6 +238,7 @@ def test_close_from_inside_a_turn_is_refused_and_the_loop_goes_on(
         lambda loop, sock: loop.run_once(0),
         lambda loop, sock: loop.call_soon(print),
         lambda loop, sock: loop.call_soon_threadsafe(print),
+        lambda loop, sock: loop.call_after_look(print),
         lambda loop, sock: loop.call_later(1, print),
         lambda loop, sock: loop.call_at(1, print),
         lambda loop, sock: loop.call_every(1, print),
@@ -463,6 +465,7 @@ def test_what_ends_the_program_comes_out_of_run_and_nothing_queued_is_lost(
     expected = {
         "call_soon",
         "call_soon_threadsafe",
+        "call_after_look",
         "call_later",
         "call_at",
         "add_reader",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import socket
@@ -27,6 +28,13 @@ def selector() -> Iterator[selectors.BaseSelector]:
 
 
 @pytest.fixture
+def bound(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A bound that is met with few files."""
+    monkeypatch.setattr(poller, "_MOST_EVENTS", 32)
+    return 32
+
+
+@pytest.fixture
 def pairs() -> Iterator[Pairs]:
     with ExitStack() as stack:
         yield lambda count: [tuple(map(stack.enter_context, socket.socketpair())) for _ in range(count)]  # type: ignore[misc]
@@ -37,17 +45,18 @@ def test_it_is_the_systems_own_with_a_bounded_look(selector: selectors.BaseSelec
 
 
 def test_one_look_is_bounded_and_the_next_begins_with_who_was_left_out(
-    selector: selectors.BaseSelector, pairs: Pairs
+    selector: selectors.BaseSelector, pairs: Pairs, bound: int
 ) -> None:
     for number, (ours, peer) in enumerate(pairs(50)):
         selector.register(ours, READ, number)
         peer.send(b"x")
     poll = poller.poll_of(selector)
     first, second = [number for number, _ in poll(0)], [number for number, _ in poll(0)]
-    assert len(first) == len(second) == 32
+    assert len(first) == len(second) == bound
     assert set(second[:18]) == set(range(50)) - set(first)
 
 
+@pytest.mark.usefixtures("bound")
 def test_everybody_is_served_though_more_are_ready_than_one_look_finds(pairs: Pairs) -> None:
     served: set[int] = set()
     with EventLoop() as loop:
@@ -83,7 +92,7 @@ def test_what_is_registered_anew_is_what_is_found(selector: selectors.BaseSelect
     assert poll(0) == [("three", READ)]
 
 
-def test_a_file_closed_without_being_unregistered_is_passed_over(
+def test_a_file_closed_without_being_unregistered_is_found_for_nobody(
     selector: selectors.BaseSelector, pairs: Pairs
 ) -> None:
     ((ours, peer),) = pairs(1)
@@ -92,8 +101,29 @@ def test_a_file_closed_without_being_unregistered_is_passed_over(
     kept = os.dup(ours.fileno())  # so the kernel goes on watching
     ours.close()
     selector.unregister(ours)
-    assert poller.poll_of(selector)(0) == []
+    ((data, mask),) = poller.poll_of(selector)(0)
+    assert (data.mask, mask) == (0, 0)
     os.close(kept)
+
+
+def test_the_loop_calls_nobody_for_a_file_closed_without_being_unregistered(pairs: Pairs) -> None:
+    ((ours, peer),) = pairs(1)
+    with EventLoop() as loop:
+        loop.add_reader(ours, pytest.fail, "the reader of a closed file was called")
+        loop.add_writer(ours, pytest.fail, "the writer of a closed file was called")
+        peer.send(b"x")
+        kept = os.dup(ours.fileno())
+        number = ours.detach()
+        os.close(number)
+        loop._selector.unregister(number)
+        loop.run_once(0)
+        os.close(kept)
+
+
+def test_a_look_has_a_bound_on_the_loops_own_selector_alone(selector: selectors.BaseSelector, bound: int) -> None:
+    assert poller.bound_of(selector) == bound
+    with selectors.SelectSelector() as other:
+        assert poller.bound_of(other) == math.inf
 
 
 def test_any_other_selector_is_looked_at_as_it_is(pairs: Pairs) -> None:
