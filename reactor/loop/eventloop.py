@@ -182,6 +182,9 @@ class EventLoop:
         self._check_open()
         return self._timers.add(when, callback, args)
 
+    def call_after_look(self, callback: Callable[..., object], *args: Any) -> None:
+        self.call_soon(callback, *args)
+
     def call_every(self, interval: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call every `interval` seconds until cancelled, first after one interval. Missed runs are skipped."""
         self._check_open()
