@@ -7,24 +7,25 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
+from .dial import Dial, Failure, OnEnd
 from .loop import EventLoop
-from .server import Server
+from .server import Drained, Server, check_drain
 from .transport import Backoff, Connection, Connector, Limits, sockets
-from .transport.address import TCPAddress, UnixAddress
+from .transport.address import TCPAddress, UnixAddress, server_name
+from .transport.arguments import check_connecting, check_door, check_host, check_listening, check_protocol, path_of
 from .transport.buffers import READ_SIZE
-from .transport.linger import Linger
-from .transport.resolver import listen_on_all
+from .transport.linger import Linger, Lingers
+from .transport.resolver import check_port, listen_on_all
 from .transport.tls import TLS
 from .transport.unix import UnixPath, listen_on_path
 
 Factory = Callable[[], Any]
-Failure = Callable[[BaseException], object]
 Listening = list[tuple[socket.socket, "UnixPath | None"]]
 
 _BACKLOG = 511  # what redis and nginx ask for; the kernel caps it at somaxconn
-_MOST_LINGERS = 1024  # sockets that are kept for their last bytes; each costs a descriptor for 2 seconds at most
 _UNIX_MODE = 0o600  # who may connect: the owner, unless asked otherwise
 
 _log = logging.getLogger(__name__)
@@ -33,18 +34,20 @@ _log = logging.getLogger(__name__)
 class Reactor(EventLoop):
     """An event loop that listens and connects. `factory()` makes a protocol for each connection.
 
-    What fails at once raises there, a port in use for one: an OSError that names the address. `close()` ends every
+    What fails at once raises there, a port in use for one: an OSError that names the address. A `sock` that is given
+    stays its giver's if the call raises, and belongs to the reactor once it has returned. `close()` ends every
     connection, each with its `connection_lost`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._memory = memoryview(bytearray(READ_SIZE))
-        self._servers: set[Server] = set()
+        self._servers: dict[Server, None] = {}  # those too that are closed and have connections
         self._connectors: set[Connector] = set()
         self._connections: dict[Connection, None] = {}  # in order, and leaner than a set of thousands
-        self._lingers: set[Linger] = set()
-        self._handshake_failures = self._refused = self._shed = 0  # the latter two of servers that are closed
+        self._lingers = Lingers(self, self._memory, self._lingered)
+        self._closing = False
+        self._handshake_failures = self._refused = self._shed = 0  # the latter two of servers that are over
 
     # --- doors
 
@@ -63,14 +66,16 @@ class Reactor(EventLoop):
         """Listen at every address of `host` (None or "": all of this machine), with one port; 0 for a free one.
 
         `sock`: a bound stream socket, or its descriptor, to listen on in place of these: an inherited one, or one of
-        systemd's. The server owns it from then on.
+        systemd's. It stays yours if this raises, and is the server's from then on.
         """
-        self._check_open()
+        check_listening(host, backlog, sock)
         if sock is None:
-            socks: Listening = [(each, None) for each in listen_on_all(host, port, backlog, reuse_port)]
-        else:
-            socks = [(sockets.adopt_listening(sock, backlog), None)]
-        return self._serve(factory, socks, tls, limits)
+            check_port(port)
+
+        def listen() -> Listening:
+            return [(each, None) for each in listen_on_all(host, port, backlog, reuse_port)]
+
+        return self._serve(factory, listen, backlog, sock, tls, limits)
 
     def listen_unix(
         self,
@@ -88,12 +93,11 @@ class Reactor(EventLoop):
         A socket file that nobody listens on any more is replaced; `mode` are the file's permissions. `sock` as in
         `listen_tcp()`.
         """
-        self._check_open()
-        if sock is not None:
-            return self._serve(factory, [(sockets.adopt_listening(sock, backlog), None)], tls, limits)
-        if path is None:
+        check_listening(None, backlog, sock)
+        if path is None and sock is None:
             raise ValueError("path is None: listen_unix() needs a path, or a sock")
-        return self._serve(factory, [listen_on_path(os.fspath(path), backlog, mode)], tls, limits)
+        name = "" if path is None else path_of(path)
+        return self._serve(factory, lambda: [listen_on_path(name, backlog, mode)], backlog, sock, tls, limits)
 
     def connect_tcp(
         self,
@@ -110,11 +114,16 @@ class Reactor(EventLoop):
     ) -> Connector:
         """Connect to `host`. `on_failure(exc)` is called once if no connection comes about; else that is reported.
 
-        `server_hostname`: what the certificate must be for, `host` unless given. `retry`: how to try again. `sock`: a
-        connected stream socket to use in place of connecting; it is the connection's from then on.
+        `server_hostname`: what the certificate must be for, `host` unless given. `retry`: how to try again, also when
+        TLS fails. `sock`: a connected stream socket to use in place of connecting, once; it stays yours if this raises,
+        and is the connection's from then on.
         """
-        filters = _client_tls(tls, server_hostname or host)
-        return self._dial(factory, TCPAddress(host, port), filters, limits, on_failure, retry, sock)
+        if sock is None:
+            check_host(host)
+            check_port(port)
+        check_connecting(on_failure, retry, server_hostname, sock)
+        name = server_name(server_hostname or host)
+        return self._dial(factory, TCPAddress(host, port), tls, name, limits, on_failure, retry, sock)
 
     def connect_unix(
         self,
@@ -129,70 +138,86 @@ class Reactor(EventLoop):
         retry: Backoff | None = None,
     ) -> Connector:
         """Connect to a path, or to an abstract name ("@name"), as `connect_tcp()` does to a host."""
-        name = os.fspath(path)
+        name = "" if path is None and sock is not None else path_of(path)
         address = UnixAddress("\0" + name[1:] if name.startswith("@") else name)
-        return self._dial(factory, address, _client_tls(tls, server_hostname), limits, on_failure, retry, sock)
+        check_connecting(on_failure, retry, server_hostname, sock)
+        return self._dial(factory, address, tls, server_name(server_hostname), limits, on_failure, retry, sock)
+
+    def drain(self, grace: float, on_done: Callable[[Drained], object] | None = None) -> None:
+        """Drain all servers, as `Server.drain()` does; `on_done(Drained)` is called once, with the sums of all."""
+        check_drain(grace, on_done)
+        results: list[Drained] = []
+        servers = list(self._servers)
+
+        def drained(one: Drained) -> None:
+            results.append(one)
+            if len(results) >= len(servers) and on_done is not None:
+                on_done(Drained(sum(each.closed for each in results), sum(each.aborted for each in results)))
+
+        for server in servers:
+            server.drain(grace, drained)
+        if not servers:
+            self.call_soon(drained, Drained(0, 0))
 
     # --- putting together
 
-    def _serve(self, factory: Factory, socks: Listening, tls: ssl.SSLContext | None, limits: Limits | None) -> Server:
-        bounds = limits or Limits()
-        secure = None if tls is None else _server_tls(tls, socks)
+    def _serve(
+        self,
+        factory: Factory,
+        listen: Callable[[], Listening],
+        backlog: int,
+        given: socket.socket | int | None,
+        tls: ssl.SSLContext | None,
+        limits: Limits | None,
+    ) -> Server:
+        check_door(factory, tls, limits)
+        self._check_doors()
+        bounds, secure = limits or Limits(), _tls_of(tls, True, None)
 
         def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
-            self._let_go(connection, sock)
-            if not connection.made and cause is not None:  # without a cause it was our own doing
+            if secure is not None and not connection.made and isinstance(cause, OSError):
                 self._handshake_failures += 1
                 _log.debug("TLS handshake with %r failed: %s", connection.get_extra_info("peername"), cause)
-            server.lost(connection)
+            server.lost(connection, self._let_go(connection, sock, server))
 
         def establish(sock: socket.socket, peer: Any) -> Connection | None:
-            return self._connect(sock, peer, factory, bounds, secure, ended, None)
+            return self._connect(sock, peer, factory, bounds, secure, ended)
 
-        server = Server(self, socks, bounds, establish, self._server_closed)
-        self._servers.add(server)
+        server = Server(self, bounds, establish, self._server_over, self._lingers.give_up_oldest)
+        socks: Listening = listen() if given is None else [(sockets.adopt_listening(given, backlog), None)]
+        try:
+            server.listen(socks)
+        except BaseException:
+            _undo(socks, given)
+            raise
+        self._servers[server] = None
         return server
 
-    def _server_closed(self, server: Server) -> None:
-        if server in self._servers:
-            self._servers.remove(server)
-            self._refused += server.refused
-            self._shed += server.shed
+    def _server_over(self, server: Server) -> None:
+        del self._servers[server]
+        self._refused += server.refused
+        self._shed += server.shed
 
     def _dial(
         self,
         factory: Factory,
         address: TCPAddress | UnixAddress,
-        tls: TLS | None,
+        tls: ssl.SSLContext | None,
+        name: str | None,
         limits: Limits | None,
         on_failure: Failure | None,
         retry: Backoff | None,
         given: socket.socket | None,
     ) -> Connector:
-        self._check_open()
-        bounds = limits or Limits()
+        check_door(factory, tls, limits)
+        self._check_doors()
+        bounds, secure = limits or Limits(), _tls_of(tls, False, name)
 
-        def failed(exc: BaseException) -> None:
-            self._connectors.discard(connector)
-            if on_failure is not None:
-                on_failure(exc)
-            else:
-                self.call_exception_handler({"message": "no connection, and no on_failure", "exception": exc})
+        def establish(sock: socket.socket, peer: Any, on_end: OnEnd, on_failure: Failure) -> Connection | None:
+            return self._connect(sock, peer, factory, bounds, secure, on_end, on_failure)
 
-        def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
-            self._let_go(connection, sock)
-            if not connection.made and cause is not None:  # without a cause it was cancelled
-                failed(cause)
-
-        def connected(sock: socket.socket, peer: Any) -> Callable[[], object] | None:
-            self._connectors.discard(connector)
-            connection = self._connect(sock, peer, factory, bounds, tls, ended, failed)
-            if connection is None:
-                return None
-            connection.start()
-            return lambda: None if connection.made else connection.abort()
-
-        connector = Connector(self, address, connected, failed, bounds.connect_timeout, retry, given)
+        dial = Dial(self, establish, self._let_go, on_failure, self._connectors.discard)
+        connector = dial.begin(address, bounds.connect_timeout, retry, given)
         self._connectors.add(connector)
         return connector
 
@@ -203,12 +228,14 @@ class Reactor(EventLoop):
         factory: Factory,
         limits: Limits,
         tls: TLS | None,
-        on_end: Callable[[Connection, BaseException | None, socket.socket], object],
-        on_failure: Failure | None,
+        on_end: OnEnd,
+        on_failure: Failure | None = None,
     ) -> Connection | None:
-        """Return a connection on `sock`, not started; None if the factory failed: that is reported, `sock` closed."""
+        """Return a connection on `sock`, not started; None if user code failed: that is reported, `sock` closed."""
         try:
             protocol = factory()
+            check_protocol(protocol, factory)
+            connection = Connection(self, sock, protocol, limits, self._memory, peer, on_end, tls)
         except BaseException as exc:
             sockets.close(sock, reset=True)
             if isinstance(exc, (KeyboardInterrupt, SystemExit)):
@@ -218,21 +245,21 @@ class Reactor(EventLoop):
                 on_failure(exc)
             return None
 
-        connection = Connection(self, sock, protocol, limits, self._memory, peer, on_end, tls)
         self._connections[connection] = None
         return connection
 
-    def _let_go(self, connection: Connection, sock: socket.socket) -> None:
-        """Forget a connection that is over; close its socket, at once or when its last bytes have arrived."""
+    def _let_go(self, connection: Connection, sock: socket.socket, server: Server | None = None) -> Linger | None:
+        """Forget a connection that is over; close its socket at once, or return who does when its bytes arrived."""
         self._connections.pop(connection, None)
-        if connection.may_lose_bytes() and len(self._lingers) < _MOST_LINGERS:
-            self._lingers.add(Linger(self, sock, self._memory, self._lingered))
-        else:
+        if not connection.may_lose_bytes():
             sockets.close(sock, connection.reset)
             self._descriptor_freed()
+            return None
+        return self._lingers.add(sock, server)
 
-    def _lingered(self, linger: Linger) -> None:
-        self._lingers.discard(linger)
+    def _lingered(self, linger: Linger, server: Server | None) -> None:
+        if server is not None:
+            server.lingered(linger)
         self._descriptor_freed()
 
     def _descriptor_freed(self) -> None:
@@ -246,38 +273,71 @@ class Reactor(EventLoop):
         return {
             **super().stats(),
             "connections": len(self._connections),
-            "servers": len(self._servers),
+            "servers": sum(not server.closed for server in self._servers),
             "handshake_failures": self._handshake_failures,
             "refused": self._refused + sum(server.refused for server in self._servers),
             "shed": self._shed + sum(server.shed for server in self._servers),
         }
 
     def close(self) -> None:
-        """End everything: servers, connectors, then connections, each with its `connection_lost(None)`."""
-        if not self._closed and not self._in_turn:
-            for server in list(self._servers):
-                server.close()
-            for connector in list(self._connectors):
-                connector.cancel()
-            for connection in list(self._connections):
-                connection.abort()
-            self._run_closes()
-            for linger in list(self._lingers):
-                linger.close()
-        super().close()
+        """End everything: servers, connectors, then connections, each with its `connection_lost(None)`.
+
+        What was closed in good order before is not reset: this blocks until its bytes have arrived, 2 seconds at most.
+        """
+        if self._closing:  # connection_lost asks for what is being done
+            return
+        try:
+            if not self._closed and not self._in_turn:
+                self._closing = self._in_turn = True  # connection_lost may open nothing here, and make no turn
+                self._end_all()
+        finally:
+            self._in_turn = self._in_turn and not self._closing
+            super().close()
+
+    def _end_all(self) -> None:
+        """End what there is, whatever raises SystemExit or KeyboardInterrupt in between."""
+        with ExitStack() as steps:
+            steps.callback(self._lingers.close_when_arrived)
+            steps.callback(self._run_all_closes)
+            steps.callback(self._abort_all)
+            self._run_all_closes()  # what was closed outside a turn
+
+    def _abort_all(self) -> None:
+        for server in list(self._servers):
+            server.close()
+        for connector in list(self._connectors):
+            connector.close()
+        for connection in list(self._connections):
+            connection.abort()
+
+    def _run_all_closes(self) -> None:
+        """Let every end happen, also behind one that left with SystemExit."""
+        interrupts: list[BaseException] = []
+        while self._flushes or self._closes:
+            try:
+                self._run_closes()
+            except (KeyboardInterrupt, SystemExit) as exc:
+                interrupts.append(exc)
+        if interrupts:
+            raise interrupts[0]
+
+    def _check_doors(self) -> None:
+        self._check_open()
+        if self._closing:
+            raise RuntimeError("the loop is being closed")
 
 
-def _client_tls(tls: ssl.SSLContext | None, server_hostname: str | None) -> TLS | None:
-    return None if tls is None else TLS(tls, False, server_hostname)
+def _tls_of(context: ssl.SSLContext | None, server_side: bool, name: str | None) -> TLS | None:
+    """Return how the connections of a door are secured. Raises at once what would be wrong with every one."""
+    return None if context is None else TLS(context, server_side, name)
 
 
-def _server_tls(tls: ssl.SSLContext, socks: Listening) -> TLS:
-    """Raise at once what every handshake would fail with."""
-    try:
-        return TLS(tls, True)
-    except (ssl.SSLError, ValueError):
-        for sock, path in socks:
+def _undo(socks: Listening, given: socket.socket | int | None) -> None:
+    """Let go of sockets that listen already; one that was given stays its giver's."""
+    for sock, path in socks:
+        if given is None:
             sockets.close(sock, reset=False)
-            if path is not None:
-                path.remove()
-        raise
+        elif sock is not given:
+            sock.detach()
+        if path is not None:
+            path.remove()

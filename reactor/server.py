@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from .loop import EventLoop, Timer
 from .transport import Connection, Limits, Listener, sockets
+from .transport.arguments import check_callable
+from .transport.linger import Linger
 from .transport.unix import UnixPath
 
 Establish = Callable[[socket.socket, Any], "Connection | None"]
@@ -22,26 +24,43 @@ class Drained(NamedTuple):
 
 
 class Server:
-    """Made by `Reactor.listen_tcp` and `listen_unix`."""
+    """Made by `Reactor.listen_tcp` and `listen_unix`.
+
+    A connection that is over and whose socket lingers for its last bytes has a place by the limits, too, and gives it
+    up to a newcomer: the oldest first.
+    """
 
     def __init__(
         self,
         loop: EventLoop,
-        socks: list[tuple[socket.socket, UnixPath | None]],
         limits: Limits,
         establish: Establish,
-        on_closed: Callable[[Server], object],
+        on_over: Callable[[Server], object],
+        make_room: Callable[[], bool],
     ) -> None:
         self._loop = loop
         self._limits = limits
         self._establish = establish
-        self._on_closed = on_closed
+        self._on_over = on_over  # called when it is closed, and all its sockets are
+        self._make_room = make_room
         self._connections: dict[Connection, None] = {}  # in order, and leaner than a set of thousands
-        self._per_peer: Counter[Any] = Counter()
+        self._lingers: dict[Linger, Any] = {}  # oldest first, each with its host
+        self._per_peer: Counter[Any] = Counter()  # both of these
         self._hosts: dict[Any, Any] = {}  # of each host one string, though a gateway brings thousands
+        self._listeners: list[Listener] = []
         self._drain: Drain | None = None
+        self.closed = False
         self.refused = 0  # connections that a limit closed
-        self._listeners = [Listener(loop, sock, self._accepted, path) for sock, path in socks]
+
+    def listen(self, socks: list[tuple[socket.socket, UnixPath | None]]) -> None:
+        """Take who comes to these sockets, and own them. If this raises, they are still the caller's."""
+        try:
+            for sock, path in socks:
+                self._listeners.append(Listener(self._loop, sock, self._accepted, path, self._make_room))
+        except BaseException:
+            for listener in self._listeners:
+                listener.let_go()
+            raise
 
     @property
     def addresses(self) -> list[Any]:
@@ -60,19 +79,24 @@ class Server:
 
     def close(self) -> None:
         """Accept nobody any more. Connections that stand go on. Idempotent."""
-        for listener in self._listeners:
-            listener.close()
-        self._on_closed(self)
+        if not self.closed:
+            self.closed = True
+            for listener in self._listeners:
+                listener.close()
+            self._look_whether_over()
 
     def drain(self, grace: float, on_done: Callable[[Drained], object] | None = None) -> None:
         """Accept nobody any more, and end the connections: the idle ones now, the others when they are.
 
-        Idle is who has no message half received, undelivered or unsent. Who isn't after `grace` seconds is aborted.
-        `on_done(Drained)` is called when the last one has ended; never from inside this call.
+        Idle is who has no message half received, undelivered or unsent. Who isn't after `grace` seconds is aborted; of
+        several calls the earliest deadline holds. `on_done(Drained)` is called when the last one has ended and its
+        peer has everything, which takes 2 seconds more at most; never from inside this call.
         """
+        check_drain(grace, on_done)
         self.close()
         if self._drain is None:
-            self._drain = Drain(self._loop, self._connections, grace)
+            self._drain = Drain(self._loop, self._connections, self._lingers)
+        self._drain.bound(grace)
         self._drain.tell(on_done)
 
     def descriptor_freed(self) -> None:
@@ -86,14 +110,19 @@ class Server:
             self.refused += 1
             sockets.close(sock, reset=True)
             return
+        self._per_peer[host] += 1  # before user code, which may close this server: it isn't over yet
         if isinstance(peer, tuple):
-            peer = (self._hosts.get(host, host), *peer[1:])
-        connection = self._establish(sock, peer)
+            peer = (self._hosts.setdefault(host, host), *peer[1:])
+        connection = None
+        try:
+            connection = self._establish(sock, peer)
+        finally:
+            if connection is None:
+                self._leave(host)
         if connection is None:
             return
         self._connections[connection] = None
-        self._hosts.setdefault(host, host)
-        self._per_peer[host] += 1
+        self._give_up_lingers(host)
         if self._is_full() and self._limits.when_full == "park":
             for listener in self._listeners:
                 listener.park()
@@ -102,62 +131,118 @@ class Server:
             connection.close_when_quiet()
 
     def _is_full(self) -> bool:
-        cap = self._limits.max_connections
-        return cap is not None and len(self._connections) >= cap
+        return _reached(self._limits.max_connections, len(self._connections))
 
     def _is_too_much(self, host: Any) -> bool:
-        cap = self._limits.max_per_peer
-        return self._is_full() or (cap is not None and host is not None and self._per_peer[host] >= cap)
+        return self._is_full() or (
+            host is not None
+            and _reached(self._limits.max_per_peer, self._per_peer[host])
+            and host not in self._lingers.values()
+        )
 
-    def lost(self, connection: Connection) -> None:
-        """Note that a connection is over."""
+    def _give_up_lingers(self, host: Any) -> None:
+        """Close the oldest sockets that linger and are one too many, of this host or of all."""
+        most, of_one = self._limits.max_connections, self._limits.max_per_peer
+        if of_one is not None and host is not None and self._per_peer[host] > of_one:
+            next(linger for linger, its_host in self._lingers.items() if its_host == host).give_up()
+        if most is not None and len(self._connections) + len(self._lingers) > most:
+            next(iter(self._lingers)).give_up()
+
+    def lost(self, connection: Connection, linger: Linger | None) -> None:
+        """Note that a connection is over; and who lingers for it, if somebody does: then `lingered()` follows."""
         host = _host_of(connection.get_extra_info("peername"))
         self._connections.pop(connection, None)
-        self._per_peer[host] -= 1
-        if not self._per_peer[host]:
-            del self._per_peer[host], self._hosts[host]
-        for listener in self._listeners:
-            listener.unpark()
         if self._drain is not None:
             self._drain.lost(connection)
+        for listener in self._listeners:
+            listener.unpark()
+        if linger is None:
+            self._leave(host)
+        else:
+            self._lingers[linger] = host
+
+    def lingered(self, linger: Linger) -> None:
+        """Note that the socket of one who lingered is closed."""
+        self._leave(self._lingers.pop(linger))
+
+    def _leave(self, host: Any) -> None:
+        """Give back a place."""
+        self._per_peer[host] -= 1
+        if not self._per_peer[host]:
+            del self._per_peer[host]
+            self._hosts.pop(host, None)
+        if self._drain is not None:
+            self._drain.look_soon()
+        self._look_whether_over()
+
+    def _look_whether_over(self) -> None:
+        if self.closed and not self._per_peer:
+            self._on_over(self)
 
 
 class Drain:
     """The ending of a server's connections, within a time."""
 
-    def __init__(self, loop: EventLoop, connections: dict[Connection, None], grace: float) -> None:
+    def __init__(self, loop: EventLoop, connections: dict[Connection, None], lingers: dict[Linger, Any]) -> None:
         self._loop = loop
         self._connections = connections
+        self._lingers = lingers
         self._to_tell: list[Callable[[Drained], object]] = []
         self._closed = self._aborted = 0
-        self._timer: Timer = loop.call_later(grace, self._abort_all)
+        self._timer: Timer | None = None
         for connection in list(connections):
             connection.close_when_quiet()
+
+    def bound(self, grace: float) -> None:
+        """Abort who isn't done in `grace` seconds, unless there is an earlier deadline."""
+        deadline = self._loop.time() + grace
+        if self._timer is None or deadline < self._timer.when:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._too_late)
 
     def tell(self, on_done: Callable[[Drained], object] | None) -> None:
         """Call `on_done` when the last connection has ended."""
         if on_done is not None:
             self._to_tell.append(on_done)
-        self._loop.call_soon(self._look)
+        self.look_soon()
 
     def lost(self, connection: Connection) -> None:
         if connection.reset:
             self._aborted += 1
         else:
             self._closed += 1
+
+    def look_soon(self) -> None:
         self._loop.call_soon(self._look)
+
+    def _too_late(self) -> None:
+        # What has come in time is still answered, and who ended because of that is not there any more a turn later.
+        self._loop.call_after_look(self._loop.call_soon, self._abort_all)
 
     def _abort_all(self) -> None:
         for connection in list(self._connections):
             connection.abort()
 
     def _look(self) -> None:
-        if self._connections:
+        if self._connections or self._lingers:
             return
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         to_tell, self._to_tell = self._to_tell, []
         for on_done in to_tell:
             self._loop.call_soon(on_done, Drained(self._closed, self._aborted))
+
+
+def check_drain(grace: float, on_done: object) -> None:
+    """Judge what a drain is given, before anything ends."""
+    if isinstance(grace, bool) or not isinstance(grace, (int, float)) or not grace >= 0:
+        raise ValueError(f"grace is {grace!r}, it must be seconds, 0 or more")
+    check_callable("on_done", on_done)
+
+
+def _reached(cap: int | None, count: int) -> bool:
+    return cap is not None and count >= cap
 
 
 def _host_of(peer: Any) -> Any:

@@ -34,7 +34,7 @@ RANKS = [
         "transport.state",
         "transport.reports",
     },
-    {"transport.sockets", "transport._pump_py", "transport.tls"},
+    {"transport.sockets", "transport._pump_py", "transport.tls", "transport.arguments"},
     {"transport._pump"},
     {"transport.delivery"},
     {"transport.unix", "transport.resolver", "transport.linger", "transport.outbox"},
@@ -43,7 +43,7 @@ RANKS = [
     {"transport.listener", "transport.connector"},
     {"transport.connection"},
     {"transport"},
-    {"server"},
+    {"server", "dial"},
     {"reactor"},
     {"testing.clock", "testing.memory", "testing.conformance_stage"},
     {

@@ -206,6 +206,84 @@ def test_closing_the_reactor_ends_every_connection(echo: type[Echo]) -> None:
     assert echo.made_here[0].ended
 
 
+# --- what connection_lost may do while the reactor closes
+
+
+@pytest.fixture
+def closing(echo: type[Echo]) -> Callable[[Callable[[Reactor], object]], list[Any]]:
+    """Return what closes a reactor with two connections whose end calls back; it returns what came of that."""
+
+    def close(act: Callable[[Reactor], object]) -> list[Any]:
+        told: list[Any] = []
+
+        class Acts(echo):  # type: ignore[valid-type, misc]
+            def connection_lost(self, exc: BaseException | None) -> None:
+                super().connection_lost(exc)
+                try:
+                    told.append(act(net))
+                except Exception as error:
+                    told.append(error)
+
+        net = Reactor()
+        server = net.listen_tcp(Acts, LOCAL, 0)
+        peers = [socket.create_connection(server.addresses[0]) for _ in range(2)]
+        run_until(net, lambda: server.connections == 2)
+        try:
+            net.close()
+        finally:
+            assert net.is_closed()
+            for peer in peers:
+                peer.close()
+        return told
+
+    return close
+
+
+Closing = Callable[[Callable[[Reactor], object]], list[Any]]
+
+
+def test_closing_again_while_it_closes_does_nothing(closing: Closing) -> None:
+    assert closing(lambda net: net.close()) == [None, None]
+
+
+@pytest.mark.parametrize("act", [lambda net: net.run(), lambda net: net.run_once(0)])
+def test_no_turn_is_made_while_it_closes(closing: Closing, act: Callable[[Reactor], object]) -> None:
+    assert [type(each) for each in closing(act)] == [RuntimeError, RuntimeError]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda net: net.listen_tcp(FrameRecorder, LOCAL, 0),
+        lambda net: net.connect_tcp(FrameRecorder, LOCAL, 1),
+        lambda net: net.connect_unix(FrameRecorder, "path"),
+    ],
+)
+def test_nothing_is_opened_while_it_closes(closing: Closing, act: Callable[[Reactor], object]) -> None:
+    assert [str(each) for each in closing(act)] == ["the loop is being closed"] * 2
+
+
+def test_who_leaves_the_program_while_it_closes_leaves_nothing_open(closing: Closing, echo: type[Echo]) -> None:
+    def leave(net: Reactor) -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        closing(leave)
+    assert [each.ended for each in echo.made_here] == [True, True]
+
+
+def test_a_reactor_can_not_be_closed_from_inside_a_turn(net: Reactor) -> None:
+    reports: list[Any] = []
+    net.set_exception_handler(lambda _, context: reports.append(context["exception"]))
+    net.call_soon(net.close)
+    net.run_once(0)
+    assert "can't be closed" in str(reports[0])
+    assert not net.is_closed()
+
+
+# --- sockets that are brought along
+
+
 def test_a_connected_socket_can_be_brought_along(net: Reactor, echo: type[Echo]) -> None:
     server, client = net.listen_tcp(echo, LOCAL, 0), FrameRecorder()
     net.connect_tcp(lambda: client, LOCAL, 0, sock=socket.create_connection(server.addresses[0]))
@@ -226,7 +304,7 @@ def test_a_socket_that_is_not_connected_is_a_failure(net: Reactor) -> None:
 def test_cancelling_closes_a_socket_that_was_brought_along(net: Reactor) -> None:
     one, other = socket.socketpair()
     with other:
-        net.connect_unix(FrameRecorder, "unused", sock=one).cancel()
+        net.connect_unix(FrameRecorder, "unused", sock=one).close()
         assert other.recv(1) == b""
 
 
@@ -340,6 +418,47 @@ def test_an_exception_anywhere_ends_that_connection_only(net: Reactor, dial: Dia
     run_until(net, lambda: reports and hung_up(peer))
     assert [str(each["exception"]) for each in reports] == [where]
     other_client_is_served(net, server)
+
+
+class NoFraming(FramedProtocol):
+    @property
+    def framing(self) -> Framing:  # type: ignore[override]
+        raise KeyError("no such version")
+
+
+class NoTransport(Recorder):
+    @property
+    def transport(self) -> Any:  # type: ignore[override]
+        return None
+
+
+@pytest.mark.parametrize("kind", [NoFraming, NoTransport])
+def test_a_protocol_that_a_server_cannot_use_is_reported_once_and_leaves_nothing(
+    net: Reactor, dial: Dial, kind: type[Any]
+) -> None:
+    reports: list[dict[str, Any]] = []
+    net.set_exception_handler(lambda _, context: reports.append(context))
+    server = net.listen_tcp(kind, LOCAL, 0, limits=Limits(max_connections=1))
+    for count in (1, 2):
+        peer = dial(server, b"")
+        run_until(net, lambda peer=peer: hung_up(peer))
+        assert len(reports) == count
+    run_until(net, lambda: not server.connections)
+    assert (net.stats()["connections"], net.stats()["handshake_failures"]) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", [NoFraming, NoTransport])
+def test_a_protocol_that_a_client_cannot_use_is_reported_and_told_once(
+    net: Reactor, echo: type[Echo], kind: type[Any]
+) -> None:
+    reports: list[BaseException] = []
+    failures: list[BaseException] = []
+    net.set_exception_handler(lambda _, context: reports.append(context["exception"]))
+    server = net.listen_tcp(echo, LOCAL, 0)
+    net.connect_tcp(kind, *server.addresses[0], on_failure=failures.append)
+    run_until(net, lambda: failures and not net.stats()["connections"])
+    assert failures == reports
+    assert len(failures) == 1
 
 
 def test_stats_count_connections(net: Reactor, echo: type[Echo]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +15,7 @@ from helpers import Echo, FrameRecorder, Recorder, run_until
 from reactor import Framing, Limits, Reactor
 from reactor.server import Drained, Server
 from reactor.testing import ManualClock
+from reactor.transport import sockets
 
 LOCAL = "127.0.0.1"
 
@@ -103,9 +106,11 @@ def test_who_is_inside_a_message_ends_behind_it(
     turns(net)
     assert (done, server.connections) == ([], 1)
     peer.sendall(frame[half:])
+    run_until(net, lambda: not server.connections)
+    assert peer.recv(100, socket.MSG_WAITALL) == frame, "it got its answer, and a clean end"
+    peer.close()
     run_until(net, lambda: done)
     assert done == [Drained(1, 0)]
-    assert peer.recv(100, socket.MSG_WAITALL) == frame, "it got its answer, and a clean end"
     assert echo.made_here[0].lost is None
 
 
@@ -122,6 +127,8 @@ def test_who_is_inside_the_next_message_when_one_is_complete_ends_behind_that(
     turns(net)
     assert done == []
     peer.sendall(frame[5:])
+    run_until(net, lambda: not server.connections)
+    peer.close()
     run_until(net, lambda: done)
     assert len(echo.made_here[0].messages) == 2
 
@@ -190,6 +197,7 @@ def test_bytes_that_are_not_sent_are_waited_for(net: Reactor, dial: Dial) -> Non
 
     run_until(net, read_some)
     assert received == 8_000_000
+    peer.close()
     run_until(net, lambda: done)
     assert done == [Drained(1, 0)]
 
@@ -208,10 +216,12 @@ def test_a_handler_that_completes_a_message_may_answer_in_several_writes(
     run_until(net, lambda: echo.made_here and echo.made_here[0].decoder.buffered)
     server.drain(60, done.append)
     peer.sendall(b"\0\1x")
-    run_until(net, lambda: done)
+    run_until(net, lambda: not server.connections)
     answer = b""
     while chunk := peer.recv(1 << 16):
         answer += chunk
+    peer.close()
+    run_until(net, lambda: done)
     assert answer == Framing().encode_many([bytes(size), b"the end"])
 
 
@@ -243,6 +253,170 @@ def test_draining_twice_keeps_the_first_grace_and_tells_both(
     turns(told)
     assert first == [Drained(0, 1)]
     assert second == [Drained(0, 1)], "on_done is called when the last one has ended"
+
+
+@pytest.mark.parametrize("grace", [0, 2])
+def test_draining_again_with_less_grace_is_for_one_who_hurries(
+    told: Reactor, clock: ManualClock, echo: type[Echo], dial: Dial, grace: float
+) -> None:
+    server, first, second = told.listen_tcp(echo, LOCAL, 0), [], []
+    dial(server, b"\0")
+    run_until(told, lambda: echo.made_here and echo.made_here[0].decoder.buffered)
+    server.drain(60, first.append)
+    clock.advance(4)
+    server.drain(grace, second.append)
+    clock.advance(grace)
+    turns(told)
+    assert first == second == [Drained(0, 1)]
+    assert told.stats()["timers"] == 0
+
+
+def test_a_drain_without_grace_is_a_good_end_for_who_is_idle(net: Reactor, echo: type[Echo]) -> None:
+    server, done = net.listen_tcp(echo, LOCAL, 0), []
+    clients = clients_of(net, server, 3)
+    server.drain(0, done.append)
+    run_until(net, lambda: done and all(each.ended for each in clients))
+    assert done == [Drained(closed=3, aborted=0)]
+    assert [each.lost for each in clients] == [None] * 3
+
+
+class AnswersMuch(FrameRecorder):
+    """Answers with more than a peer that doesn't read has room for."""
+
+    def message_received(self, message: bytes) -> None:
+        self.transport.write(ANSWER)
+
+
+ANSWER = bytes(range(256)) * 1200
+
+
+def read(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size and (chunk := sock.recv(size - len(data))):
+        data += chunk
+    return data
+
+
+def reads_nothing(net: Reactor, server: Server, dial: Dial) -> socket.socket:
+    """Return the client of a connection that is answered and reads nothing yet."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(20)
+    client.connect(server.addresses[0])
+    client.sendall(Framing().encode(b"a question"))
+    run_until(net, lambda: server.connections)
+    (connection,) = server._connections
+    run_until(net, lambda: net.stats()["events"] > 1 and not connection.get_write_buffer_size())
+    return client
+
+
+def test_a_drain_is_done_when_the_peers_have_everything(net: Reactor, dial: Dial) -> None:
+    server, done = net.listen_tcp(AnswersMuch, LOCAL, 0), []
+    with reads_nothing(net, server, dial) as client:
+        server.drain(60, done.append)
+        run_until(net, lambda: not server.connections)
+        turns(net)
+        assert done == [], "its last bytes are on their way"
+        client.sendall(b"half of another question")
+        assert read(client, len(ANSWER)) == ANSWER
+    run_until(net, lambda: done)
+    assert done == [Drained(1, 0)]
+
+
+def test_a_drain_waits_two_seconds_for_them_at_most(told: Reactor, clock: ManualClock, dial: Dial) -> None:
+    server, done = told.listen_tcp(AnswersMuch, LOCAL, 0), []
+    with reads_nothing(told, server, dial):
+        server.drain(60, done.append)
+        run_until(told, lambda: not server.connections)
+        clock.advance(1.9)
+        turns(told)
+        assert done == []
+        clock.advance(0.1)
+        turns(told)
+        assert done == [Drained(1, 0)]
+        assert told.stats()["timers"] == 0
+
+
+def test_stopping_when_a_drain_is_done_and_closing_loses_nothing(dial: Dial) -> None:
+    def goes_on_asking(client: socket.socket) -> bytes:
+        with client:
+            client.sendall(b"half of another question")
+            return read(client, len(ANSWER) + 1)
+
+    with ThreadPoolExecutor() as threads:
+        with Reactor() as net:
+            server = net.listen_tcp(AnswersMuch, LOCAL, 0)
+            client = reads_nothing(net, server, dial)
+            server.drain(5, lambda drained: net.stop())
+            run_until(net, lambda: not server.connections)
+            answer = threads.submit(goes_on_asking, client)
+            net.run()
+        assert answer.result() == ANSWER
+
+
+# --- draining all
+
+
+def test_all_servers_are_drained_and_told_of_once(net: Reactor, echo: type[Echo], dial: Dial, tmp_path: Any) -> None:
+    one, other, done = net.listen_tcp(echo, LOCAL, 0), net.listen_unix(echo, tmp_path / "sock"), []
+    clients = clients_of(net, one, 2)
+    for _ in range(3):
+        clients.append(client := FrameRecorder())
+        net.connect_unix(lambda client=client: client, tmp_path / "sock")
+    run_until(net, lambda: (one.connections, other.connections) == (2, 3) and all(each.made for each in clients))
+    net.drain(60, done.append)
+    assert done == [], "never from inside drain()"
+    run_until(net, lambda: done and all(each.ended for each in clients))
+    turns(net)
+    assert done == [Drained(closed=5, aborted=0)]
+    assert net.stats()["servers"] == 0
+
+
+def test_draining_without_a_server_is_done_in_a_later_callback(net: Reactor) -> None:
+    done: list[Drained] = []
+    net.drain(60, done.append)
+    net.drain(60)
+    assert done == []
+    turns(net)
+    assert done == [Drained(0, 0)]
+
+
+def test_draining_all_ends_the_connections_of_a_server_that_is_closed(net: Reactor, echo: type[Echo]) -> None:
+    server, done = net.listen_tcp(echo, LOCAL, 0), []
+    (client,) = clients_of(net, server, 1)
+    server.close()
+    net.drain(60, done.append)
+    run_until(net, lambda: done and client.ended)
+    assert done == [Drained(1, 0)]
+
+
+def test_draining_all_knows_a_server_that_its_own_factory_closed(net: Reactor, echo: type[Echo], dial: Dial) -> None:
+    def factory() -> Any:
+        server.close()
+        return echo()
+
+    server, done = net.listen_tcp(factory, LOCAL, 0), []
+    dial(server)
+    run_until(net, lambda: server.connections)
+    net.drain(60, done.append)
+    run_until(net, lambda: done)
+    assert (done, echo.made_here[0].ended) == ([Drained(1, 0)], True)
+
+
+def test_who_is_not_ended_in_time_is_aborted_at_every_server(
+    told: Reactor, clock: ManualClock, echo: type[Echo], dial: Dial
+) -> None:
+    servers, done = [told.listen_tcp(echo, LOCAL, 0) for _ in range(2)], []
+    for server in servers:
+        dial(server, b"\0")
+    run_until(told, lambda: len(echo.made_here) == 2 and all(each.decoder.buffered for each in echo.made_here))
+    told.drain(5, done.append)
+    clock.advance(5)
+    turns(told)
+    assert done == [Drained(0, 2)]
+
+
+# --- draining again, and after the end
 
 
 def test_draining_after_close_ends_whom_it_has(net: Reactor, echo: type[Echo]) -> None:
@@ -331,6 +505,79 @@ def test_who_is_one_too_many_from_its_host_is_refused_and_counted(net: Reactor, 
     with pytest.raises(ConnectionResetError):
         peer.recv(1)
     assert (server.refused, server.connections) == (1, 1)
+
+
+# --- sockets that linger
+
+
+class AnswersOnce(Recorder):
+    """Answers and closes; its peer says nothing more, and does not end."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.transport.write(b"answer")
+        self.transport.close()
+
+
+def leave_lingering(net: Reactor, server: Server, dial: Dial, count: int) -> list[socket.socket]:
+    peers = []
+    for _ in range(count):
+        peers.append(dial(server, b"question"))
+        lingered = len(net._lingers)
+        run_until(net, lambda: server.connections)
+        run_until(net, lambda lingered=lingered: not server.connections and len(net._lingers) >= lingered)
+    return peers
+
+
+def test_sockets_that_linger_count_for_max_connections_and_give_way(told: Reactor, dial: Dial) -> None:
+    server = told.listen_tcp(AnswersOnce, LOCAL, 0, limits=Limits(max_connections=3))
+    peers = leave_lingering(told, server, dial, 5)
+    assert (len(told._lingers), server.connections, server.refused) == (3, 0, 0)
+    assert [peer.recv(100) for peer in peers] == [b"answer"] * 5
+
+
+def test_sockets_that_linger_count_for_max_per_peer_and_give_way(told: Reactor, dial: Dial) -> None:
+    server = told.listen_tcp(AnswersOnce, LOCAL, 0, limits=Limits(max_per_peer=2))
+    leave_lingering(told, server, dial, 5)
+    assert (len(told._lingers), server.refused) == (2, 0)
+    for _ in range(2):
+        dial(server)
+    run_until(told, lambda: server.connections == 2)
+    assert len(told._lingers) == 0
+    dial(server)
+    run_until(told, lambda: server.refused)
+    assert server.connections == 2
+
+
+def test_sockets_that_linger_give_way_when_descriptors_run_out(
+    told: Reactor, dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def out_of_descriptors_while_one_lingers(sock: socket.socket) -> Any:
+        if len(told._lingers) > 2:
+            raise sockets.OutOfDescriptors(errno.EMFILE, "Too many open files")
+        return accept(sock)
+
+    server, other = told.listen_tcp(AnswersOnce, LOCAL, 0), told.listen_tcp(Recorder, LOCAL, 0)
+    leave_lingering(told, server, dial, 5)
+    assert len(told._lingers) == 5
+    accept = sockets.accept
+    monkeypatch.setattr(sockets, "accept", out_of_descriptors_while_one_lingers)
+    dial(other)
+    run_until(told, lambda: other.connections)
+    assert (len(told._lingers), other.shed, caplog.records) == (2, 0, [])
+
+
+def test_a_closed_server_is_over_when_nobody_lingers(told: Reactor, clock: ManualClock, dial: Dial) -> None:
+    server = told.listen_tcp(AnswersOnce, LOCAL, 0)
+    leave_lingering(told, server, dial, 1)
+    server.close()
+    assert list(told._servers) == [server]
+    clock.advance(2)
+    turns(told)
+    assert list(told._servers) == []
+
+
+# --- hosts
 
 
 def test_peers_at_a_unix_socket_have_no_host_to_be_counted_by(net: Reactor, echo: type[Echo], tmp_path: Any) -> None:

@@ -55,3 +55,12 @@ def numeric_family(host: str) -> int | None:
     except ValueError:
         return None
     return socket.AF_INET if version == 4 else socket.AF_INET6
+
+
+def server_name(host: str | None) -> str | None:
+    """Return what a certificate is looked at for: no dot at the end (RFC 6066, 3), and no IPv6 zone."""
+    if not host:
+        return None
+    if numeric_family(host) == socket.AF_INET6:
+        return host.partition("%")[0]
+    return host.removesuffix(".") or None

@@ -14,7 +14,7 @@ from selectors import EVENT_WRITE
 from typing import Any
 
 from ..errors import ConnectionTimeout
-from ..loop import EventLoop, Timer
+from ..loop import EventLoop, Handle, Timer
 from ..loop.watch import nothing_to_do
 from . import sockets
 from .address import TCPAddress, UnixAddress
@@ -34,7 +34,11 @@ class Attempt:
         self.peer = endpoint.sockaddr
         self._on_done = on_done
         self._watch = loop.watch(self.sock, nothing_to_do, self._ready)
-        self._watch.want(EVENT_WRITE)
+        try:
+            self._watch.want(EVENT_WRITE)
+        except BaseException:
+            sockets.close(self.sock, reset=False)
+            raise
 
     def _ready(self) -> None:
         error = sockets.connect_result(self.sock, self.peer)
@@ -47,56 +51,76 @@ class Attempt:
 
 
 class Connector:
-    """Resolves, races the addresses, and tries again as `retry` says. `timeout` bounds each round. Loop thread only.
+    """Looks for one connection: resolves, races the addresses, and tries again as `retry` says. Loop thread only.
 
-    Then either `on_socket(sock, peer)` or `on_failure(exc)` is called, once, never from inside `connect_tcp`.
-    `on_socket` may return what `cancel()` is to call from then on. `sock`: a connected one, to use instead.
+    `timeout` bounds each round, from the loop's first turn on. What stands is handed to `on_socket(sock, peer)`.
+    Whoever has it says `failed(exc)` if it ended before it was of use: that is one more failure. When there is to be no
+    other try, `on_failure(exc)` is called, once. None of this happens inside `connect_tcp`. `sock`: a connected one, to
+    use instead, once. `on_close()` is called by `close()`, to end what has been handed over.
     """
 
     def __init__(
         self,
         loop: EventLoop,
         address: TCPAddress | UnixAddress,
-        on_socket: Callable[[socket.socket, Any], Callable[[], object] | None],
-        on_failure: Callable[[OSError], object],
+        on_socket: Callable[[socket.socket, Any], object],
+        on_failure: Callable[[BaseException], object],
         timeout: float | None,
         retry: Backoff | None = None,
         sock: socket.socket | None = None,
+        on_close: Callable[[], object] = nothing_to_do,
     ) -> None:
-        if isinstance(address, TCPAddress):
+        if sock is None and isinstance(address, TCPAddress):
             check_port(address.port)
         self._loop = loop
         self._address = address
         self._on_socket = on_socket
         self._on_failure = on_failure
+        self._on_close = on_close
         self._timeout = timeout
-        self._retry = retry
+        self._retry = retry if sock is None else None
         self._given = sock  # connected already, by somebody else
         self._failures = 0
         self._round = 0  # answers that a name gives too late belong to an earlier one
-        self._timers: list[Timer] = []
+        self._calls: list[Handle] = []
         self._head_start: Timer | None = None
         self._endpoints: list[Endpoint] = []
         self._attempts: list[Attempt] = []
-        self._cancel_further: Callable[[], object] | None = None
+        self.closed = False
         self._begin()
 
-    def cancel(self) -> None:
-        """Give up: neither callback is called any more. Idempotent, at any moment until the connection is made."""
+    def close(self) -> None:
+        """Give up: no callback comes any more. A connection that is made already stays. Idempotent, at any moment."""
+        if not self.closed:
+            self._end_round()
+            on_close = self._on_close
+            self._end()
+            on_close()
+
+    def failed(self, error: BaseException) -> None:
+        """Try again after what the network did, if there is to be another try; else it is the end."""
         self._end_round()
-        if self._cancel_further is not None:
-            self._cancel_further()
+        if self.closed:
+            return
+        self._failures += 1
+        retry = self._retry if isinstance(error, OSError) else None  # trying again mends no wrong argument
+        delay = None if retry is None else retry.delay(self._failures)
+        if delay is None:
+            on_failure = self._on_failure
+            self._end()
+            on_failure(error)
+        else:
+            self._calls.append(self._loop.call_later(delay, self._begin))
 
     def _begin(self) -> None:
         self._error: OSError | None = None
         if self._given is not None:
-            self._timers.append(self._loop.call_later(0, self._hand_over_given))
+            self._calls.append(self._loop.call_soon(self._hand_over_given))
             return
-        if self._timeout is not None:
-            self._timers.append(self._loop.call_later(self._timeout, self._too_late))
+        self._calls.append(self._loop.call_soon(self._start_wait))
         if isinstance(self._address, UnixAddress):
             self._endpoints = [Endpoint(socket.AF_UNIX, self._address.path)]
-            self._timers.append(self._loop.call_later(0, self._try_next))
+            self._calls.append(self._loop.call_soon(self._try_next))
         else:
             this_round = self._round
             resolve(self._loop, self._address, lambda future: self._resolved(this_round, future))
@@ -104,15 +128,15 @@ class Connector:
     def _hand_over_given(self) -> None:
         sock, self._given = self._given, None
         assert sock is not None
-        self._end_round()
         try:
             sockets.prepare(sock)
             peer = sock.getpeername()
         except OSError as exc:
             sockets.close(sock, reset=False)
-            self._on_failure(sockets.named(exc, "the socket that was given isn't connected"))
-            return
-        self._cancel_further = self._on_socket(sock, peer)
+            return self.failed(sockets.named(exc, "the socket that was given isn't connected"))
+        self._end_round()
+        self._on_socket(sock, peer)
+        return None
 
     def _resolved(self, asked_in: int, future: Future[list[Endpoint]]) -> None:
         if asked_in != self._round:
@@ -122,8 +146,7 @@ class Connector:
             self._endpoints = _alternate(future.result())
             self._try_next()
         else:
-            assert isinstance(error, OSError)
-            self._fail(error)
+            self.failed(error)
 
     def _try_next(self) -> None:
         """Begin the next attempt; fail when none is left and none is under way."""
@@ -135,11 +158,14 @@ class Connector:
             except OSError as exc:
                 self._error = self._error or exc
                 continue
+            except Exception as exc:  # a path that can't be encoded
+                return self.failed(exc)
             if self._endpoints:
                 self._head_start = self._loop.call_later(_HEAD_START, self._try_next)
-            return
+            return None
         if not self._attempts:
-            self._fail(self._error or OSError(f"no address for {self._address}"))
+            self.failed(self._error or OSError(f"no address for {self._address}"))
+        return None
 
     def _attempt_done(self, attempt: Attempt, error: OSError | None) -> None:
         self._attempts.remove(attempt)
@@ -148,31 +174,40 @@ class Connector:
             self._error = self._error or error
             return self._try_next()
         self._end_round()
-        self._cancel_further = self._on_socket(attempt.sock, attempt.peer)
+        self._on_socket(attempt.sock, attempt.peer)
         return None
 
-    def _too_late(self) -> None:
-        self._fail(
-            ConnectionTimeout(f"can't connect to {self._address} in {self._timeout:g} s, which is connect_timeout")
-        )
+    def _start_wait(self) -> None:
+        """Begin to wait now that the loop turns: before, nobody could have answered."""
+        if self._timeout is not None:
+            self._calls.append(self._loop.call_later(self._timeout, self._timer_rang))
 
-    def _fail(self, error: OSError) -> None:
-        self._end_round()
-        self._failures += 1
-        delay = None if self._retry is None else self._retry.delay(self._failures)
-        if delay is None:
-            self._on_failure(error)
-        else:
-            self._timers.append(self._loop.call_later(delay, self._begin))
+    def _timer_rang(self) -> None:
+        self._loop.call_after_look(self._too_late, self._round, not self._attempts)  # who has answered is heard first
+
+    def _too_late(self, this_round: int, nobody_was_asked: bool) -> None:
+        if this_round != self._round:
+            return
+        if (
+            nobody_was_asked and self._attempts
+        ):  # the answer of the name was there already: it is the loop that was late
+            return self._start_wait()
+        text = f"can't connect to {self._address} in {self._timeout:g} s, which is connect_timeout"
+        return self.failed(ConnectionTimeout(text))
+
+    def _end(self) -> None:
+        """Be closed, and in nobody's way: who is told has this connector, too, and both are let go of at once."""
+        self.closed = True
+        self._on_socket = self._on_failure = self._on_close = _nothing
 
     def _end_round(self) -> None:
         """Let go of everything that is under way."""
         self._round += 1
         self._endpoints = []
-        for timer in (*self._timers, self._head_start):
-            if timer is not None:
-                timer.cancel()
-        self._timers.clear()
+        for call in (*self._calls, self._head_start):
+            if call is not None:
+                call.cancel()
+        self._calls.clear()
         for attempt in self._attempts:
             attempt.close()
         self._attempts.clear()
@@ -188,3 +223,7 @@ def _alternate(endpoints: list[Endpoint]) -> list[Endpoint]:
     first = [each for each in endpoints if each.family == endpoints[0].family]
     others = [each for each in endpoints if each.family != endpoints[0].family]
     return [each for each in chain.from_iterable(zip_longest(first, others)) if each is not None]
+
+
+def _nothing(*_: object) -> None:
+    """What is called once all is over."""

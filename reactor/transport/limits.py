@@ -19,11 +19,12 @@ class Limits:
     `max_connections`, `max_per_peer`: of a server, the second per peer host. `when_full`: at `max_connections` a server
     parks its listener, so that who comes waits in the kernel's queue, or closes what it takes. `connect_timeout`: for
     names, addresses and the connection together. `handshake_timeout`: for TLS's. `idle_timeout`: no byte in either
-    direction. `frame_timeout`: from the first byte of a frame to its last, however many come in between.
-    `write_timeout`: the peer takes nothing while bytes wait. `close_timeout`: for what waits when `close()` is called.
-    `high_water`, `low_water`: where `pause_writing` and `resume_writing` come. `max_write_buffer`: more never waits;
-    `overflow` says what becomes of the write that would be more: "abort" ends the connection with WriteBufferFull,
-    "raise" raises it and queues nothing, "drop" forgets that write.
+    direction. `read_timeout`: no byte from the peer, whatever we send: for a peer that says when it is alive.
+    `frame_timeout`: from the first byte of a frame to its last, however many come in between. `write_timeout`: the peer
+    takes nothing while bytes wait. `close_timeout`: for what waits when `close()` is called. `high_water`, `low_water`:
+    where `pause_writing` and `resume_writing` come; a `max_write_buffer` below lowers them. `max_write_buffer`: more
+    never waits; `overflow` says what becomes of the write that would be more: "abort" ends the connection with
+    WriteBufferFull, "raise" raises it and queues nothing, "drop" forgets that write.
     """
 
     max_connections: int | None = 10_000
@@ -32,6 +33,7 @@ class Limits:
     connect_timeout: float | None = 10.0
     handshake_timeout: float | None = 10.0
     idle_timeout: float | None = None
+    read_timeout: float | None = None
     frame_timeout: float | None = 30.0
     write_timeout: float | None = 60.0
     close_timeout: float | None = 5.0
@@ -73,11 +75,10 @@ class Backoff:
         """Return the seconds to wait after so many failures in a row, None when that is enough."""
         if self.attempts is not None and failures >= self.attempts:
             return None
-        full = self.initial
-        for _ in range(failures - 1):  # not a power: that overflows after a long night
-            full = min(full * self.factor, self.longest)
-            if full == self.longest:
-                break
+        try:
+            full = min(self.initial * float(self.factor) ** max(0, failures - 1), self.longest)
+        except OverflowError:  # after a long night
+            full = self.longest
         return full * (1 - self.jitter * random.random())
 
 

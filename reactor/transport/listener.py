@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 from collections.abc import Callable
 from selectors import EVENT_READ
@@ -15,7 +16,8 @@ from .address import format_address
 from .unix import UnixPath
 
 _BATCH = 16  # connections taken in one turn: a storm of them must not starve those that stand (redis#12178)
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0  # seconds without accepting when descriptors ran out
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0  # seconds without accepting when it can't
+_ONE_TROUBLE = 60.0  # seconds: what comes back within them is the same trouble, and has its line in the log already
 
 _log = logging.getLogger(__name__)
 
@@ -23,8 +25,9 @@ _log = logging.getLogger(__name__)
 class Listener:
     """Calls `on_accept(sock, peer)` for each new connection while it isn't parked. Owns the socket, and its path.
 
-    When descriptors run out, a reserve is given up for a moment so that those who wait are told at once, by a reset;
-    then it holds off, longer each time, or until `descriptor_freed()`.
+    When descriptors run out, `make_room()` may give some up and say so; else a reserve is given up for a moment so that
+    those who wait are told at once, by a reset. Then, and after any other error, it holds off: longer each time, or
+    until `descriptor_freed()`.
     """
 
     def __init__(
@@ -33,19 +36,22 @@ class Listener:
         sock: socket.socket,
         on_accept: Callable[[socket.socket, Any], object],
         path: UnixPath | None = None,
+        make_room: Callable[[], bool] = lambda: False,
     ) -> None:
+        self.address: Any = sock.getsockname()
+        self.shed = 0  # connections that were reset for want of descriptors
         self._loop = loop
         self._sock = sock
         self._on_accept = on_accept
         self._path = path
-        self._reserve: int | None = sockets.take_descriptor()
+        self._make_room = make_room
         self._watch = loop.watch(sock, self._accept_ready, nothing_to_do)
         self._retry: Timer | None = None
         self._pause = _FIRST_PAUSE
+        self._troubles: dict[int | None, float] = {}  # when each errno was met last
         self._parked = self._closed = False
-        self.address: Any = sock.getsockname()
-        self.shed = 0  # connections that were reset for want of descriptors
         self._listen()
+        self._reserve: int | None = sockets.take_descriptor()
 
     def park(self) -> None:
         """Take nobody until `unpark()`: who connects waits in the kernel's queue."""
@@ -66,33 +72,51 @@ class Listener:
         """Stop at once. Idempotent."""
         if self._closed:
             return
+        self.let_go()
+        sockets.close(self._sock, reset=False)
+        if self._path is not None:
+            self._path.remove()
+
+    def let_go(self) -> None:
+        """Stop, and leave the socket and its path to somebody else."""
         self._closed = True
         self._watch.close()
         if self._retry is not None:
             self._retry.cancel()
+            self._retry = None
         if self._reserve is not None:
             sockets.give_descriptor(self._reserve)
-        sockets.close(self._sock, reset=False)
-        if self._path is not None:
-            self._path.remove()
+            self._reserve = None
 
     def _listen(self) -> None:
         if not (self._parked or self._closed or self._retry):
             self._watch.want(EVENT_READ)
 
     def _accept_ready(self) -> None:
+        if self._reserve is None:
+            self._reserve = sockets.take_descriptor()
         for _ in range(_BATCH):
             if self._parked or self._closed:
                 return
             try:
                 accepted = sockets.accept(self._sock)
-            except sockets.OutOfDescriptors as exc:
-                self._shed_load()
+            except OSError as exc:
+                if self._has_room(exc):
+                    continue
                 return self._hold_off(exc)
             if accepted is None:
                 return
             self._pause = _FIRST_PAUSE
             self._on_accept(*accepted)
+
+    def _has_room(self, exc: OSError) -> bool:
+        """Tell whether trying again at once makes sense; if it doesn't, tell those who wait."""
+        if not isinstance(exc, sockets.OutOfDescriptors):
+            return False
+        if self._make_room():
+            return True
+        self._shed_load()
+        return False
 
     def _shed_load(self) -> None:
         """Tell who waits that there is no place, with the descriptor kept for that."""
@@ -107,11 +131,13 @@ class Listener:
 
     def _hold_off(self, exc: OSError) -> None:
         """Wait: a listening socket stays readable, so going on would spin."""
-        if self._pause == _FIRST_PAUSE:
-            _log.error("%s accepts nobody for now: %s", format_address(self.address), exc.strerror)
         self._watch.want(0)
         self._retry = self._loop.call_later(self._pause, self._try_again)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        now = self._loop.time()
+        met_last, self._troubles[exc.errno] = self._troubles.get(exc.errno, -math.inf), now
+        if now - met_last > _ONE_TROUBLE:
+            _log.error("%s accepts nobody for now: %s", format_address(self.address), exc.strerror or exc)
 
     def _try_again(self) -> None:
         self._retry = None

@@ -38,7 +38,9 @@ def resolve_now(host: str | None, port: int, passive: bool = False) -> list[Endp
 
 
 def check_port(port: int) -> None:
-    """Refuse a port that can't be: getaddrinfo() of glibc takes 70000 for 4464."""
+    """Refuse a port that can't be: getaddrinfo() of glibc takes 70000 for 4464, and "http" for a service."""
+    if not isinstance(port, int) or isinstance(port, bool):
+        raise TypeError(f"port is {port!r}, it must be an int, 0 to 65535")
     if not 0 <= port < 1 << 16:
         raise ValueError(f"port is {port!r}, it must be 0 to 65535")
 
@@ -69,6 +71,6 @@ def resolve(loop: EventLoop, address: TCPAddress, on_done: Callable[[Future[list
     future: Future[list[Endpoint]] = Future()
     try:
         future.set_result(resolve_now(address.host, address.port))
-    except OSError as exc:  # an IPv6 scope that isn't there
+    except Exception as exc:  # an IPv6 scope that isn't there
         future.set_exception(exc)
     loop.call_soon(on_done, future)

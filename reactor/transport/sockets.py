@@ -29,7 +29,9 @@ _ACCEPT_AGAIN = {
     errno.ENETUNREACH,
     errno.EOPNOTSUPP,
     errno.ETIMEDOUT,
+    getattr(errno, "ENONET", errno.ENETDOWN),  # Linux alone has it
 }
+_MOST_PASSED_OVER = 16  # of these in one accept(): an error that stays would never let it return
 _OUT_OF_FDS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _IN_PROGRESS = {0, errno.EINPROGRESS, errno.EINTR}  # not EAGAIN: from a Unix socket it is a refusal (connect(2))
 
@@ -118,20 +120,24 @@ def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> soc
 
 
 def adopt_listening(sock: socket.socket | int, backlog: int) -> socket.socket:
-    """Return a bound socket that somebody else made, listening; an int is a descriptor that is ours from now on."""
+    """Return a bound socket that somebody else made, listening. If this raises, it is still the caller's."""
     adopted = socket.socket(fileno=sock) if isinstance(sock, int) else sock
     try:
         adopted.listen(backlog)
-    except OSError:
+        adopted.setblocking(False)
+    except OSError as exc:
         if adopted is not sock:
-            adopted.detach()  # it stays the caller's
-        raise
-    adopted.setblocking(False)
+            adopted.detach()
+        raise named(exc, "can't listen on the socket that was given") from None
     return adopted
 
 
 def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
-    """Return a new connection, ready for use, and its peer; None when nobody waits. Raises OutOfDescriptors."""
+    """Return a new connection, ready for use, and its peer; None when nobody waits.
+
+    Raises OutOfDescriptors, and any other OSError for what is wrong with the listener, or doesn't stop being wrong.
+    """
+    passed_over = 0
     while True:
         try:
             sock, peer = listener.accept()
@@ -140,7 +146,8 @@ def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
         except OSError as exc:
             if exc.errno in _OUT_OF_FDS:
                 raise OutOfDescriptors(exc.errno, os.strerror(exc.errno or 0)) from None
-            if exc.errno not in _ACCEPT_AGAIN:
+            passed_over += 1
+            if exc.errno not in _ACCEPT_AGAIN or passed_over > _MOST_PASSED_OVER:
                 raise
         else:
             prepare(sock)
@@ -191,6 +198,9 @@ def start_connect(family: int, sockaddr: Any) -> socket.socket:
     except OSError as exc:  # an address that no kernel was asked about: a path that is too long
         sock.close()
         raise named(exc, f"can't connect to {format_address(sockaddr)}") from None
+    except BaseException:  # a path that can't be encoded
+        sock.close()
+        raise
     if code not in _IN_PROGRESS:
         sock.close()
         raise named(OSError(code, os.strerror(code)), f"can't connect to {format_address(sockaddr)}")
@@ -250,6 +260,11 @@ def has_unread(sock: socket.socket) -> bool:
         return _queued(sock.fileno(), termios.FIONREAD) > 0
     except (OSError, ValueError):
         return True
+
+
+def has_arrived(sock: socket.socket) -> bool:
+    """Tell whether the peer's system has all that was sent, so that our end can't cost it a byte."""
+    return sock.family == socket.AF_UNIX or not is_unsettled(sock)  # a Unix socket's bytes are in the peer's at once
 
 
 def _queued(fd: int, queue: int) -> int:

@@ -40,7 +40,7 @@ class TLS:
 class Session:
     """One session. OpenSSL's part of it, 40 KiB, is made by `begin()`: a server's when the first byte has come."""
 
-    __slots__ = ("records", "_said_goodbye", "begun", "incoming", "object", "outgoing", "secured", "tls")
+    __slots__ = ("_said_goodbye", "begun", "incoming", "object", "outgoing", "records", "secured", "tls")
 
     object: ssl.SSLObject
     incoming: ssl.MemoryBIO
@@ -60,7 +60,7 @@ class Session:
 
     @property
     def hot(self) -> Any:
-        """Return what reads and writes: the object below `ssl.SSLObject`, whose own methods are a call in Python more."""
+        """Return what reads and writes: below `ssl.SSLObject`, whose own methods are a call in Python more."""
         return getattr(self.object, "_sslobj", self.object)
 
     def shake_hands(self) -> bool:

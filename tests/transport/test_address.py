@@ -4,7 +4,14 @@ import socket
 
 import pytest
 
-from reactor.transport.address import TCPAddress, UnixAddress, format_address, numeric_family, parse_address
+from reactor.transport.address import (
+    TCPAddress,
+    UnixAddress,
+    format_address,
+    numeric_family,
+    parse_address,
+    server_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,3 +58,21 @@ def test_only_numbers_have_a_family() -> None:
     assert numeric_family("fe80::1%eth0") == socket.AF_INET6
     assert numeric_family("localhost") is None
     assert numeric_family("") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("example.org", "example.org"),
+        ("example.org.", "example.org"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("::1", "::1"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("100%.example.org", "100%.example.org"),
+        (".", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_certificate_is_looked_at_for_the_name_alone(host: str | None, name: str | None) -> None:
+    assert server_name(host) == name

@@ -12,7 +12,7 @@ from helpers import run_until
 from reactor import Backoff, ConnectionTimeout, EventLoop, Reactor
 from reactor.testing import ManualClock
 from reactor.transport import Connector, connector, sockets
-from reactor.transport.address import TCPAddress
+from reactor.transport.address import TCPAddress, UnixAddress
 from reactor.transport.resolver import Endpoint
 
 
@@ -97,6 +97,11 @@ def test_no_address_at_all_is_a_failure(net: Reactor, monkeypatch: pytest.Monkey
     assert "no address for name:80" in str(outcome.failures[0])
 
 
+def turns(net: Reactor, count: int = 4) -> None:
+    for _ in range(count):
+        net.run_once(0)
+
+
 def hang(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every connect be one that never ends: a socket that is never writable."""
 
@@ -127,22 +132,53 @@ def test_the_timeout_bounds_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
         net.run_once(0)
         assert not outcome
         clock.advance(0.1)
-        net.run_once(0)
+        turns(net)
     assert isinstance(outcome.failures[0], ConnectionTimeout)
     assert "127.0.0.1:80" in str(outcome.failures[0])
     assert "connect_timeout" in str(outcome.failures[0])
     hang.kept[0].close()  # type: ignore[attr-defined]
 
 
+def test_a_wait_begins_with_the_loops_first_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    hang(monkeypatch)
+    clock, outcome = ManualClock(), Outcome()
+    with Reactor(clock=clock) as net:
+        start(net, outcome, "127.0.0.1", 80, timeout=10)
+        clock.advance(60)  # what a program does before it calls run()
+        turns(net)
+        assert not outcome
+        clock.advance(9.9)
+        turns(net)
+        assert not outcome
+        clock.advance(0.1)
+        turns(net)
+    assert isinstance(outcome.failures[0], ConnectionTimeout)
+    hang.kept[0].close()  # type: ignore[attr-defined]
+
+
+def test_a_connection_that_stands_when_the_time_is_over_is_one(told: Reactor, clock: ManualClock) -> None:
+    """The loop stood still for longer than the timeout; the peer did not."""
+    outcome = Outcome()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        attempt = start(told, outcome, *server.getsockname(), timeout=1)
+        told.run_once(0)
+        while not attempt._attempts:
+            told.run_once(0)
+        clock.advance(60)
+        turns(told)
+    assert (len(outcome.socks), outcome.failures) == (1, [])
+    outcome.socks[0].close()
+
+
 @pytest.mark.parametrize("turns_before", range(4))
-def test_cancelling_at_any_moment_leaves_nothing(net: Reactor, listener: socket.socket, turns_before: int) -> None:
+def test_closing_at_any_moment_leaves_nothing(net: Reactor, listener: socket.socket, turns_before: int) -> None:
     outcome = Outcome()
     attempt = start(net, outcome, *listener.getsockname())
     for _ in range(turns_before):
         if not outcome:
             net.run_once(0)
-    attempt.cancel()
-    attempt.cancel()
+    attempt.close()
+    attempt.close()
     had = len(outcome.socks)
     net.run_once(0)
     assert (len(outcome.socks), outcome.failures) == (had, [])
@@ -194,6 +230,42 @@ def test_a_name_that_cannot_be_is_one_failure(net: Reactor, name: str) -> None:
         outcome.failures.append(exc)
     run_until(net, lambda: outcome)
     assert len(outcome.failures) == 1
+
+
+def test_a_path_that_cannot_be_encoded_is_one_failure_at_once(net: Reactor) -> None:
+    outcome = Outcome()
+    path = UnixAddress("\ud800")
+    Connector(net, path, outcome.connected, outcome.failures.append, 10, Backoff())
+    turns(net)
+    assert [type(each) for each in outcome.failures] == [UnicodeEncodeError]
+    assert net.stats()["timers"] == 0, "trying again mends no path"
+
+
+def test_a_socket_that_cannot_be_watched_is_closed_and_one_failure(
+    net: Reactor, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def register(*args: Any) -> Any:
+        raise ValueError("filedescriptor out of range in select()")
+
+    outcome = Outcome()
+    start(net, outcome, *listener.getsockname())
+    monkeypatch.setattr(net._selector, "register", register)
+    turns(net)
+    assert [str(each) for each in outcome.failures] == ["filedescriptor out of range in select()"]
+
+
+def test_an_answer_of_a_name_that_is_no_oserror_is_one_failure(net: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(loop: EventLoop, address: TCPAddress, on_done: Callable[[Any], object]) -> None:
+        future: Any = connector.Future()
+        future.set_exception(ValueError("embedded null character"))
+        loop.call_soon(on_done, future)
+
+    monkeypatch.setattr(connector, "resolve", resolve)
+    outcome = Outcome()
+    start(net, outcome, "name", 80)
+    turns(net)
+    assert [type(each) for each in outcome.failures] == [ValueError]
+    assert net.stats()["timers"] == 0
 
 
 # --- races, on a clock that is told the time
@@ -379,7 +451,7 @@ def test_the_timeout_ends_all_of_a_race(
     assert told.stats()["timers"] == 0
 
 
-def test_cancelling_inside_a_race_closes_all(
+def test_closing_inside_a_race_closes_all(
     told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(monkeypatch, *ends("a4", "b4", "c4"))
@@ -387,7 +459,7 @@ def test_cancelling_inside_a_race_closes_all(
     attempt = start(told, outcome, "name", 80)
     told.run_once(0)
     pass_time(told, clock, 0.3125)
-    attempt.cancel()
+    attempt.close()
     pass_time(told, clock, 20)
     assert not outcome
     assert len(course.started) == 2
@@ -451,17 +523,17 @@ def test_it_may_try_for_ever(told: Reactor, clock: ManualClock, refuses: Refuses
     pass_time(told, clock, 100)
     assert len(refuses.times) == 101
     assert not outcome
-    attempt.cancel()
+    attempt.close()
     assert told.stats()["timers"] == 0
 
 
-def test_cancelling_while_it_waits_ends_it(told: Reactor, clock: ManualClock, refuses: Refuses) -> None:
+def test_closing_while_it_waits_ends_it(told: Reactor, clock: ManualClock, refuses: Refuses) -> None:
     outcome = Outcome()
     attempt = retry(told, outcome, STEADY)
     pass_time(told, clock, 0.5)
     assert len(refuses.times) == 1
-    attempt.cancel()
-    attempt.cancel()
+    attempt.close()
+    attempt.close()
     assert told.stats()["timers"] == 0
     pass_time(told, clock, 20)
     assert (len(refuses.times), bool(outcome)) == (1, False)
@@ -504,6 +576,49 @@ def test_the_reactors_on_failure_comes_once_after_all_tries(net: Reactor, listen
     assert len(failures) == 1
 
 
+def test_what_was_handed_over_and_failed_counts_as_a_try(
+    told: Reactor, clock: ManualClock, listener: socket.socket
+) -> None:
+    """The connection stood, and TLS on it did not."""
+    outcome, address = Outcome(), TCPAddress(*listener.getsockname())
+    attempt = Connector(told, address, outcome.connected, outcome.failures.append, 10, STEADY)
+    for count, wait in ((1, 1), (2, 2), (3, 3)):
+        run_until(told, lambda count=count: len(outcome.socks) == count)
+        attempt.failed(ConnectionResetError(f"in the handshake, {count}"))
+        assert outcome.failures == []
+        clock.advance(wait)
+    run_until(told, lambda: len(outcome.socks) == 4)
+    attempt.failed(ConnectionResetError("in the handshake, 4"))
+    attempt.failed(ConnectionResetError("nobody asks any more"))
+    assert [str(each) for each in outcome.failures] == ["in the handshake, 4"]
+    for sock in outcome.socks:
+        sock.close()
+
+
+def test_a_socket_that_was_given_is_tried_once(net: Reactor) -> None:
+    outcome, (one, other) = Outcome(), socket.socketpair()
+    attempt = Connector(net, UnixAddress("unused"), outcome.connected, outcome.failures.append, 10, STEADY, one)
+    with one, other:
+        run_until(net, lambda: outcome.socks == [one])
+        attempt.failed(ConnectionResetError("in the handshake"))
+    assert [str(each) for each in outcome.failures] == ["in the handshake"]
+    assert net.stats()["timers"] == 0
+
+
+def test_closing_ends_what_was_handed_over_once_and_no_failure_follows(net: Reactor, listener: socket.socket) -> None:
+    outcome, ended = Outcome(), []
+    address = TCPAddress(*listener.getsockname())
+    attempt = Connector(
+        net, address, outcome.connected, outcome.failures.append, 10, STEADY, on_close=lambda: ended.append(1)
+    )
+    run_until(net, lambda: outcome.socks)
+    attempt.close()
+    attempt.close()
+    attempt.failed(ConnectionResetError("because of that"))
+    assert (ended, outcome.failures, net.stats()["timers"]) == ([1], [], 0)
+    outcome.socks[0].close()
+
+
 # --- answers that come too late
 
 
@@ -532,11 +647,11 @@ def test_a_name_that_is_answered_after_the_timeout_is_ignored(
     assert (course.started, len(outcome.failures), outcome.socks) == ([], 1, [])
 
 
-def test_a_name_that_is_answered_after_cancel_is_ignored(
+def test_a_name_that_is_answered_after_close_is_ignored(
     told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names, outcome = Names(monkeypatch), Outcome()
-    start(told, outcome, "name", 80).cancel()
+    start(told, outcome, "name", 80).close()
     names.answer(0, "a4")
     pass_time(told, clock, 20)
     assert (course.started, bool(outcome)) == ([], False)
@@ -557,3 +672,21 @@ def test_an_answer_to_an_earlier_try_is_not_taken_for_this_one(
     told.run_once(0)
     assert outcome.socks == [course.socks["a4"]]
     outcome.socks[0].close()
+
+
+def test_a_name_that_was_answered_while_the_loop_stood_still_has_its_time(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, outcome = Names(monkeypatch), Outcome()
+    start(told, outcome, "name", 80, timeout=2)
+    turns(told)
+    clock.advance(60)
+    told.call_soon(names.answer, 0, "a4")
+    turns(told)
+    assert ([name for name, _ in course.started], outcome.failures) == (["a4"], [])
+    clock.advance(1.9)
+    turns(told)
+    assert outcome.failures == []
+    clock.advance(0.1)
+    turns(told)
+    assert [type(each) for each in outcome.failures] == [ConnectionTimeout]

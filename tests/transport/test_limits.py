@@ -13,6 +13,7 @@ from reactor import Backoff, Limits
         {"idle_timeout": 0},
         {"connect_timeout": -1},
         {"frame_timeout": "5"},
+        {"read_timeout": 0},
         {"write_timeout": True},
         {"max_connections": 0},
         {"max_per_peer": 1.5},
@@ -52,6 +53,11 @@ def test_a_bad_limit_of_a_server_is_refused_by_name(bad: dict[str, object]) -> N
 @pytest.mark.parametrize("good", ["park", "close"])
 def test_a_full_server_has_two_ways(good: str) -> None:
     assert Limits(when_full=good).when_full == good  # type: ignore[arg-type]
+
+
+def test_silence_of_the_peer_is_bounded_only_if_asked() -> None:
+    assert Limits().read_timeout is None
+    assert Limits(read_timeout=5).read_timeout == 5
 
 
 def test_a_handshake_is_bounded_unless_asked_otherwise() -> None:
@@ -103,6 +109,16 @@ def test_waits_grow_up_to_the_longest() -> None:
 def test_a_very_long_night_overflows_nothing() -> None:
     assert Backoff(jitter=0).delay(10_000_000) == 30
     assert Backoff(factor=1, jitter=0).delay(10_000) == 0.5
+
+
+@pytest.mark.parametrize(("backoff", "wait"), [(Backoff(factor=1, jitter=0), 0.5), (Backoff(factor=2, jitter=0), 30)])
+def test_the_wait_is_reckoned_at_once_however_often_it_failed(backoff: Backoff, wait: float) -> None:
+    """A loop over the failures, or a power of ints, would take longer than the universe has had."""
+    assert backoff.delay(10**30) == wait
+
+
+def test_a_wait_without_a_longest_overflows_nothing() -> None:
+    assert Backoff(longest=float("inf"), jitter=0).delay(10_000) == float("inf")
 
 
 def test_after_the_last_attempt_there_is_no_wait() -> None:

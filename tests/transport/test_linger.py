@@ -6,6 +6,8 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +16,8 @@ from helpers import Recorder, run_until
 from reactor import Reactor
 from reactor.server import Server
 from reactor.testing import ManualClock
-from reactor.transport import sockets
-from reactor.transport.linger import Linger
+from reactor.transport import linger, sockets
+from reactor.transport.linger import Linger, Lingers
 
 LOCAL = "127.0.0.1"
 
@@ -173,6 +175,65 @@ def test_a_reset_ends_it(told: Reactor) -> None:
     run_until(told, lambda: closed)
 
 
+def test_giving_up_drops_what_has_come_so_that_closing_is_no_reset(told: Reactor, lingering: Lingering) -> None:
+    lingering.peer.send(bytes(1000))
+    lingering.linger.give_up()
+    lingering.linger.give_up()
+    assert lingering.closed == [lingering.linger]
+    assert lingering.peer.recv(1) == b"", "an end, and no reset"
+
+
+# --- those of one loop
+
+
+class Ended:
+    """Sockets that linger in one loop, and the peers at their other ends."""
+
+    def __init__(self, loop: Reactor, count: int) -> None:
+        self.closed: list[Any] = []
+        self.all = Lingers(loop, memoryview(bytearray(1 << 18)), lambda linger, owner: self.closed.append(owner))
+        pairs = [socket.socketpair() for _ in range(count)]
+        self.peers = [peer for _, peer in pairs]
+        for number, (sock, _) in enumerate(pairs):
+            sock.setblocking(False)
+            self.all.add(sock, number)
+
+    def close(self) -> None:
+        self.all.close_when_arrived()
+        for peer in self.peers:
+            peer.close()
+
+
+def test_the_oldest_is_given_up_first(told: Reactor) -> None:
+    ended = Ended(told, 3)
+    assert ended.all.give_up_oldest()
+    assert ended.all.give_up_oldest()
+    assert (ended.closed, len(ended.all)) == ([0, 1], 1)
+    ended.close()
+    assert not ended.all.give_up_oldest()
+
+
+def test_of_too_many_the_oldest_give_way(told: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linger, "_MOST_LINGERS", 3)
+    ended = Ended(told, 5)
+    assert (ended.closed, len(ended.all)) == ([0, 1], 3)
+    ended.close()
+    assert ended.closed == [0, 1, 2, 3, 4]
+
+
+def test_who_cannot_be_watched_is_closed(told: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def register(*args: Any) -> Any:
+        raise OSError("no room to watch it")
+
+    ended = Ended(told, 0)
+    monkeypatch.setattr(told._selector, "register", register)
+    sock, peer = socket.socketpair()
+    with peer:
+        assert ended.all.add(sock, "owner") is None
+        assert peer.recv(1) == b""
+    assert (len(ended.all), told.stats()["timers"]) == (0, 0)
+
+
 # --- as the reactor uses it
 
 
@@ -190,10 +251,73 @@ def unsettled(net: Reactor, answers: type[AnswersOnce]) -> tuple[Server, socket.
     return server, client
 
 
-def test_the_reactor_closes_who_lingers(answers: type[AnswersOnce]) -> None:
+def test_the_reactor_waits_for_bytes_that_have_not_arrived_and_not_for_ever(
+    clock: ManualClock, answers: type[AnswersOnce], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Reactor() as net:
         _, client = unsettled(net, answers)
+        monkeypatch.setattr(linger, "time", SimpleNamespace(monotonic=clock, sleep=clock.advance))
+        began = clock.now
+    assert 2 <= clock.now - began < 2.1
     client.close()
+
+
+def test_a_reactor_that_is_closed_waits_until_a_slow_reader_has_everything(answers: type[AnswersOnce]) -> None:
+    def reads_late(client: socket.socket) -> bytes:
+        client.sendall(b"and half of the next question")
+        return read_all(client)
+
+    with ThreadPoolExecutor() as threads:
+        with Reactor() as net:
+            _, client = unsettled(net, answers)
+            answer = threads.submit(reads_late, client)
+        assert answer.result() == answers.answer
+    client.close()
+
+
+def test_a_reactor_that_is_closed_does_not_wait_for_peers_that_have_everything(
+    answers: type[AnswersOnce], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers.answer = b"the answer"
+    with Reactor() as other:
+        server = other.listen_tcp(answers, LOCAL, 0)
+        client = socket.create_connection(server.addresses[0], timeout=20)
+        client.sendall(b"question")
+        run_until(other, lambda: other._lingers)
+        assert client.recv(100) == b"the answer"
+        run_until(other, lambda: all(each.has_arrived() for each in other._lingers._owners))
+        naps: list[float] = []
+        monkeypatch.setattr(linger, "time", SimpleNamespace(monotonic=lambda: 0, sleep=naps.append))
+    assert naps == []
+    assert client.recv(1) == b""
+    client.close()
+
+
+def test_an_interrupt_ends_the_waiting(answers: type[AnswersOnce], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    net = Reactor()
+    _, client = unsettled(net, answers)
+    monkeypatch.setattr(linger, "time", SimpleNamespace(monotonic=lambda: 0, sleep=interrupt))
+    with pytest.raises(KeyboardInterrupt):
+        net.close()
+    assert (net.is_closed(), len(net._lingers)) == (True, 0)
+    client.close()
+
+
+def test_who_closed_outside_a_turn_is_heard_before_the_reactor_closes() -> None:
+    with Reactor() as net:
+        server, client = net.listen_tcp(Recorder, LOCAL, 0), Recorder()
+        net.connect_tcp(lambda: client, LOCAL, server.addresses[0][1])
+        run_until(net, lambda: client.calls and server.connections)
+        (connection,) = server._connections
+        peer = connection.get_extra_info("socket").dup()
+        client.transport.write(b"goodbye")
+        client.transport.close()
+    with peer:
+        assert client.lost is None
+        assert peer.recv(100) == b"goodbye"
 
 
 def test_a_lingering_connection_is_over_for_its_protocol_and_its_server(

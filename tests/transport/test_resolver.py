@@ -9,7 +9,7 @@ from helpers import run_until
 from reactor import Reactor
 from reactor.transport import resolver
 from reactor.transport.address import TCPAddress
-from reactor.transport.resolver import Endpoint, resolve, resolve_now
+from reactor.transport.resolver import Endpoint, check_port, resolve, resolve_now
 
 Found = Future[list[Endpoint]]
 
@@ -40,3 +40,9 @@ def test_each_endpoint_comes_once(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 80))] * 2
     monkeypatch.setattr(resolver.socket, "getaddrinfo", lambda *args, **kwargs: twice)
     assert len(resolve_now("localhost", 80)) == 1
+
+
+@pytest.mark.parametrize("port", ["9000", "http", None, 80.0, True])
+def test_a_port_that_is_no_int_is_named(port: object) -> None:
+    with pytest.raises(TypeError, match="port is"):
+        check_port(port)  # type: ignore[arg-type]

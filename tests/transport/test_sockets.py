@@ -46,9 +46,17 @@ def test_nobody_waiting_is_no_error(listener: socket.socket) -> None:
     assert sockets.accept(listener) is None
 
 
-@pytest.mark.parametrize("code", [errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN])
+@pytest.mark.parametrize("code", [errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.ENETDOWN, errno.ENONET])
 def test_a_connection_that_died_in_the_queue_is_passed_over(code: int) -> None:
     assert sockets.accept(Failing(code, code)) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENONET])
+def test_an_error_that_stays_is_passed_over_a_few_times_and_raised(code: int) -> None:
+    listener = Failing(*[code] * 1000)
+    with pytest.raises(OSError, match="scripted"):
+        sockets.accept(listener)  # type: ignore[arg-type]
+    assert len(listener.codes) > 900
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
@@ -134,3 +142,8 @@ def test_a_lent_socket_is_for_looking_at(listener: socket.socket) -> None:
     for name in ("close", "detach", "recv", "send", "settimeout"):
         with pytest.raises(AttributeError, match="for the transport"):
             getattr(lent, name)
+
+
+def test_a_path_that_cannot_be_encoded_leaves_no_socket() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        sockets.start_connect(socket.AF_UNIX, "\ud800")

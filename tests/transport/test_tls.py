@@ -1141,8 +1141,8 @@ def test_cancelling_inside_the_handshake_leaves_nothing(net: Reactor, certs: Cer
         )
         for _ in range(turns_before):
             net.run_once(0)
-        attempt.cancel()
-        attempt.cancel()
+        attempt.close()
+        attempt.close()
         net.run_once(0)
         assert (net.stats()["connections"], net.stats()["timers"], net.stats()["watched"]) == (0, 0, 0)
     assert (failures, client.made, client.ended) == ([], False, False)

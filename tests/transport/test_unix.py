@@ -305,7 +305,7 @@ def test_a_full_queue_is_a_failure_and_no_hang(net: Reactor, path: Path) -> None
 def test_cancelling_before_it_began_leaves_nothing(net: Reactor, path: Path) -> None:
     net.listen_unix(Echo, path)
     client, failures = FrameRecorder(), []
-    net.connect_unix(lambda: client, path, on_failure=failures.append).cancel()
+    net.connect_unix(lambda: client, path, on_failure=failures.append).close()
     net.run_once(0)
     assert (client.made, failures, net.stats()["timers"]) == (False, [], 0)
 

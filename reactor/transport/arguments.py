@@ -1,0 +1,84 @@
+"""What the doors are given, judged. Law: before a socket is made or taken, and by name."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from .limits import Backoff, Limits
+
+_MOST_BACKLOG = (1 << 31) - 1  # a C int
+_ANY_OF = ("data_received", "buffer_updated", "eof_received", "connection_lost")  # asyncio's words, but the usual one
+
+
+def check_door(factory: object, tls: object, limits: object) -> None:
+    """Judge what every door is given."""
+    if not callable(factory):
+        raise TypeError(f"factory is {factory!r}, it must be callable and return a protocol: a class, or a function")
+    _check_type("tls", tls, ssl.SSLContext, "an ssl.SSLContext")
+    _check_type("limits", limits, Limits, "a Limits(...)")
+
+
+def check_listening(host: object, backlog: Any, sock: object) -> None:
+    """Judge what `listen_*` is given: `host` only where no socket is."""
+    if not _is_int(backlog) or not 0 <= backlog <= _MOST_BACKLOG:
+        raise ValueError(f"backlog is {backlog!r}, it must be an int, 0 or more")
+    if sock is None:
+        _check_type("host", host, str, "a str")
+    elif not _is_int(sock):
+        _check_stream(sock)
+
+
+def check_connecting(on_failure: object, retry: object, server_hostname: object, sock: object) -> None:
+    """Judge what `connect_*` is given beside its address."""
+    check_callable("on_failure", on_failure)
+    _check_type("retry", retry, Backoff, "a Backoff(...)")
+    _check_type("server_hostname", server_hostname, str, "a str")
+    if sock is not None:
+        _check_stream(sock)
+
+
+def check_callable(name: str, value: object) -> None:
+    """Refuse what can't be called and isn't None."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} is {value!r}, it must be callable, or None")
+
+
+def check_host(host: object) -> None:
+    if not isinstance(host, str):
+        raise TypeError(f"host is {host!r}, it must be a str")
+
+
+def path_of(path: Any) -> str:
+    """Return a socket path as a str."""
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"path is {path!r}, it must be a str, bytes or os.PathLike") from None
+
+
+def check_protocol(protocol: object, factory: Callable[[], object]) -> None:
+    """Refuse what a factory returned if it can't be a protocol: whoever connects would wait for ever."""
+    if isinstance(protocol, type):  # it has the methods, too
+        raise TypeError(f"the factory {factory!r} returned the class {protocol.__name__}, not an instance of it")
+    if not hasattr(protocol, "connection_made") and not any(hasattr(protocol, name) for name in _ANY_OF):
+        raise TypeError(f"the factory {factory!r} returned {protocol!r}, which has no method of a protocol")
+
+
+def _check_stream(sock: object) -> None:
+    if isinstance(sock, ssl.SSLSocket):
+        raise TypeError("sock is an ssl.SSLSocket: give the plain socket, and the context as tls=")
+    if not isinstance(sock, socket.socket):
+        raise TypeError(f"sock is {sock!r}, it must be a socket.socket")
+
+
+def _check_type(name: str, value: object, wanted: type, said: str) -> None:
+    if value is not None and not isinstance(value, wanted):
+        raise TypeError(f"{name} is {value!r}, it must be {said}, or None")
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
