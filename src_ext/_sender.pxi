@@ -46,7 +46,7 @@ cdef class Sender:
 
     def writelines(self, chunks):
         """Queue chunks as one write: all of them or none."""
-        cdef list snapshots = [as_bytes(chunk) for chunk in chunks]
+        cdef list snapshots = [as_bytes(each) for each in chunks]
         cdef Py_ssize_t size = 0
         cdef bytes chunk
         for chunk in snapshots:
