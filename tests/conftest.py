@@ -16,7 +16,7 @@ from reactor.loop import eventloop
 from reactor.testing import ManualClock, MemorySelector
 from reactor.transport import _stream
 from reactor.transport.connection import Connection
-from reactor.transport.state import State
+from reactor.transport.core import State
 
 needs_extension = pytest.mark.skipif(
     os.environ.get("REACTOR_EXTENSION") == "0", reason="REACTOR_EXTENSION=0: the compiled twin is not to be loaded"

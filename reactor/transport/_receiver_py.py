@@ -232,7 +232,8 @@ class Receiver:
 
     def _read_plain(self, session: Session) -> int:
         """Read plain bytes into the shared memory; return how many."""
-        filled, hot = 0, session.hot
+        hot = session.hot
+        filled: int = 0
         self._more = False
         try:
             while filled < PLAIN_ROOM:
@@ -300,4 +301,4 @@ class Receiver:
 def _frames_of(decoder: Any, most: int) -> Iterator[bytes]:
     """Return an iteration that comes back behind so many skipped frames; a decoder of the user's own may not."""
     frames = getattr(decoder, "frames", None)
-    return iter(decoder) if frames is None else frames(most)  # type: ignore[no-any-return]
+    return iter(decoder) if frames is None else frames(most)

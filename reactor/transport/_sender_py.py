@@ -112,7 +112,7 @@ class Sender:
         """See to it that what waits leaves at the end of the turn. What is deferred is the stream itself."""
         if not self._flush_due:
             self._flush_due = True
-            self._defer(self)  # type: ignore[arg-type]
+            self._defer(self)
 
     def __call__(self) -> None:
         """Send what this turn has queued."""

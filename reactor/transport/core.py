@@ -1,0 +1,272 @@
+"""Core: what all of a connection stands on: its state, its one end, and the calls into user code.
+
+Laws: the state is one word, moved in one place, and every end is in `_lose`. Our own state is in order before user code
+is called, and is looked at again after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from selectors import EVENT_READ
+from socket import socket
+from typing import Any
+
+from ..loop import EventLoop
+from ..loop.watch import nothing_to_do
+from . import _stream, sockets
+from .buffers import SEND_AT_ONCE
+from .deadlines import Deadlines
+from .limits import Limits
+from .tls import TLS, size_on_wire
+
+
+class State(str, Enum):  # a str, so that hashing it needs no Python code
+    """Where a connection stands. It only ever moves down this list."""
+
+    NEW = "new"  # connection_made has not been called
+    OPEN = "open"
+    CLOSING = "closing"  # what waits is still sent, nothing is delivered
+    LOST = "lost"  # connection_lost is due, or has been
+
+
+MOVES = {
+    State.NEW: {State.OPEN, State.LOST},
+    State.OPEN: {State.CLOSING, State.LOST},
+    State.CLOSING: {State.LOST},
+    State.LOST: set(),
+}
+
+_LIBRARY = __name__.rpartition("transport.")[0]  # "reactor.", or where a vendored copy lies
+
+OnEnd = Callable[[Any, "BaseException | None", socket], object]
+
+
+class Core:
+    """The state of a connection and how it ends; `Receiving`, `Sending` and `Connection` are the rest of it."""
+
+    __slots__ = (
+        "__weakref__", "_bounded_at", "_cause", "_deadlines", "_draining", "_ended", "_ending", "_extra", "_go_on_due",
+        "_high", "_holds", "_limits", "_loop", "_low", "_on_end", "_on_secured", "_patience", "_paused", "_peer_ended",
+        "_peername", "_protocol", "_received", "_sock", "_state", "_stream", "_tls", "_told", "_unsendable", "_watch",
+        "_writing_paused", "made", "reset",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        loop: EventLoop,
+        sock: socket,
+        protocol: Any,
+        limits: Limits,
+        memory: memoryview,
+        peername: Any,
+        on_end: OnEnd,
+        tls: TLS | None = None,
+    ) -> None:
+        self._loop = loop
+        self._sock = sock
+        self._protocol = protocol
+        self._limits = limits
+        self._peername = peername
+        self._extra: dict[str, Any] | None = None  # what else get_extra_info() tells, once it is asked
+        self._on_end: OnEnd | None = on_end
+        self._tls = tls
+        self._state = State.NEW
+        self._cause: BaseException | None = None
+        self._unsendable: Exception | None = None  # why no more can be sent
+        self._ending = self._ended = False  # ending: write_eof() was called; ended: FIN was sent
+        self._peer_ended = self._told = False  # told: the protocol knows that the peer has ended
+        self._paused = self._writing_paused = self._go_on_due = self._draining = False
+        self._high, self._low = limits.high_water, limits.low_water
+        self._patience = limits.close_timeout
+        self._holds = 0
+        self._received = 0  # bytes that had come when a wait was looked at last
+        self._bounded_at = -1  # the offset of the frame, or of the piece of it, that frame_timeout runs for
+        self._on_secured: Callable[[], object] = nothing_to_do
+        self.made = self.reset = False
+        self._deadlines = Deadlines(loop, self)  # type: ignore[arg-type]  # the whole connection is
+        self._watch = loop.watch(sock, nothing_to_do, nothing_to_do)
+        self._stream = _stream.Stream(sock, memory, self, loop.defer_flush)  # type: ignore[arg-type]
+        self._stream.clocked = limits.idle_timeout is not None or limits.read_timeout is not None
+        self._watch.on_read = self._stream.receive
+
+    # --- ends
+
+    def close(self, timeout: float | None = None) -> None:
+        """Deliver nothing more, send what waits, then end. Idempotent.
+
+        When the peer takes none of it for `timeout` seconds (None: `Limits.close_timeout`) the connection is reset.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout is {timeout!r}, it must be seconds, 0 or more, or None")
+        if self._state is State.NEW:
+            return self._lose(None)
+        if self._state is not State.OPEN:
+            return None
+        if timeout is not None:
+            self._patience = timeout
+        self._move(State.CLOSING)
+        for wait in ("idle_timeout", "read_timeout", "frame_timeout", "write_timeout"):
+            self._deadlines.stop(wait)
+        self._deadlines.start("close_timeout", self._patience)
+        return self._end_closing()
+
+    def _end_closing(self) -> None:
+        """Say goodbye and end, if nothing waits any more: not for the peer, and not for a handshake."""
+        self._stream.goodbye()
+        if self._state is State.CLOSING and not self._stream.waiting:
+            self._lose(None)
+
+    def close_when_quiet(self) -> None:
+        """Close as soon as no message is half received, undelivered, held or unsent; never from inside this call."""
+        self._draining = True
+        self._tell_stream()
+        self._loop.call_after_look(self._close_if_quiet)
+
+    def _close_if_quiet(self) -> None:
+        stream = self._stream
+        if self._state is not State.OPEN or self._holds or stream.waiting or stream.left or stream.in_frame:
+            return
+        if self._still_comes():
+            self._loop.call_after_look(self._close_if_quiet)
+        elif not (self._paused and sockets.has_unread(self._sock)):
+            self.close()
+
+    def _give_up(self) -> None:
+        """End once all that has come is delivered: `delivered()` asks again."""
+        if self._state is not State.OPEN or self._paused or self._stream.left:
+            return
+        if self._still_comes():
+            self._loop.call_after_look(self._give_up)
+        else:
+            self._lose(None)
+
+    def _still_comes(self) -> bool:
+        """Whether the last look has filled a whole read: then the kernel may have more."""
+        before, self._received = self._received, self._stream.bytes_received
+        return before != self._received and not self._stream.drained
+
+    def abort(self) -> None:
+        """End now: what waits is dropped, the peer gets RST. `connection_lost(None)` comes at the end of this turn."""
+        self._lose(None, reset=True)
+
+    def is_closing(self) -> bool:
+        return self._state in (State.CLOSING, State.LOST)
+
+    def _lose(self, cause: BaseException | None, reset: bool = False) -> None:
+        """End, with the first cause. `connection_lost` comes when the callbacks of this turn are done."""
+        self.reset = self.reset or reset  # an abort() after a close() still resets
+        if self._state is State.LOST:
+            return
+        self._cause = self._cause or self._unsendable or cause
+        self._move(State.LOST)
+        self._stream.drop()
+        self._watch.close()
+        self._deadlines.close()
+        self._loop.defer_close(self._finish)
+
+    def _finish(self) -> None:
+        cause, self._cause = self._cause, None
+        try:
+            if self.made:
+                self._protocol.connection_lost(cause)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as exc:
+            _report(self._loop, exc, self, self._protocol)
+        finally:
+            self._let_go_of_all(cause)
+
+    def _let_go_of_all(self, cause: BaseException | None) -> None:
+        """Be no part of a cycle, so that nothing of an ended connection waits for the collector."""
+        on_end, self._on_end = self._on_end, None
+        self._stream.forget(_GONE)
+        self._watch.on_read = self._watch.on_write = nothing_to_do
+        self._protocol = None
+        self._on_secured = nothing_to_do
+        if on_end is not None:
+            on_end(self, cause, self._sock)
+
+    def _move(self, state: State) -> None:
+        assert state in MOVES[self._state], f"{self._state} to {state}"
+        self._state = state
+        self._tell_stream()
+
+    def touched(self, sending: bool) -> None:
+        """Note that bytes came, or went."""
+        self._deadlines.start("idle_timeout", self._limits.idle_timeout)
+        if not sending:
+            self._deadlines.start("read_timeout", self._limits.read_timeout)
+
+    def _shakes_hands(self) -> bool:
+        session = self._stream.session
+        return session is not None and not session.secured
+
+    def _tell_stream(self) -> None:
+        """Let the stream know what it may do without asking, and the loop what to watch."""
+        stream, open_ = self._stream, self._state is State.OPEN
+        stream.reading = open_ and not self._paused and self._cause is None
+        may_queue = open_ and not self._ending and self._unsendable is None
+        stream.room = min(SEND_AT_ONCE, self._high, self._cap()) if may_queue else -1
+        stream.alert = not may_queue or self._draining or self._writing_paused or stream.blocked
+        reading = self._shakes_hands() or (stream.reading and not stream.left)
+        if self._state is State.LOST:
+            return
+        if reading and not self._peer_ended:
+            self._watch.add(EVENT_READ)
+        else:
+            self._watch.remove(EVENT_READ)
+
+    def _cap(self) -> int:
+        cap = self._limits.max_write_buffer
+        if cap is None:
+            return SEND_AT_ONCE
+        return cap if self._tls is None else max(0, 2 * cap - size_on_wire(cap))
+
+    # --- user code
+
+    def call(self, callback: Callable[..., object], *args: Any) -> object:
+        """Call user code. What it raises is reported and ends this connection only: look at the state after it."""
+        try:
+            return callback(*args)
+        except BaseException as exc:
+            self.callback_raised(exc)
+            return None
+
+    def callback_raised(self, exc: BaseException) -> None:
+        if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+            raise exc
+        _report(self._loop, exc, self, self._protocol)
+        if self._state is State.NEW:
+            self._lose(exc)
+        elif self._state is State.OPEN:  # else it is ending already, and that was the first cause
+            self._cause = self._cause or exc
+            self.close()
+
+
+def _report(loop: EventLoop, exc: BaseException, transport: Any, protocol: Any) -> None:
+    """Report an exception that a callback of `protocol` raised, naming the callback."""
+    loop.call_exception_handler(
+        {"message": f"exception in {_where(exc)}", "exception": exc, "transport": transport, "protocol": protocol}
+    )
+
+
+def _where(exc: BaseException) -> str:
+    """Name the callback that raised: the first function on the way that isn't the library's."""
+    trace, name = exc.__traceback__, "a callback"
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_name
+        if not trace.tb_frame.f_globals.get("__name__", "").startswith(_LIBRARY):
+            break
+        trace = trace.tb_next
+    return name
+
+
+class _Gone:
+    """Whom a stream asks whose connection is over."""
+
+    def admit(self, size: int) -> bool:
+        return False
+
+
+_GONE: Any = _Gone()

@@ -1,0 +1,148 @@
+"""Receiving: the policy of what comes. Law: in order, only while the protocol reads, and the end behind all of it."""
+
+from __future__ import annotations
+
+from ..errors import FramingError
+from ..protocol import FramedProtocol
+from .core import Core, State
+from .tls import Session, behind_the_switch
+
+
+class Receiving(Core):
+    """What a stream asks of its connection when it has received, and what a protocol may say about that."""
+
+    __slots__ = ()
+
+    def pause_reading(self) -> None:
+        """Deliver nothing until `resume_reading()`; not even messages that are decoded already. Idempotent."""
+        self._paused = True
+        self._deadlines.stop("frame_timeout")  # it is not the peer who is slow now
+        self._tell_stream()
+
+    def resume_reading(self) -> None:
+        """Deliver again, first what was left, from a callback of the next turn. Idempotent."""
+        if self._paused:
+            self._paused = False
+            if self._state is State.OPEN:
+                self.touched(False)
+            self._look_later()
+
+    def is_reading(self) -> bool:
+        return self._stream.reading and not self._shakes_hands()
+
+    def keep(self, messages: list[bytes]) -> None:
+        """Keep messages of a list that the protocol was given and has not come to."""
+        if self._shakes_hands():
+            self._break(behind_the_switch(sum(map(len, messages))))
+        elif self._state is State.OPEN:
+            self._stream.keep(messages)
+
+    def delivered(self) -> None:
+        """Look at what a delivery has made of it."""
+        stream = self._stream
+        end = stream.end
+        if isinstance(end, Exception) and (stream.reading or self._shakes_hands()):
+            return self._break(end)
+        if self._state is not State.OPEN:
+            return self._tell_stream()
+        if stream.left:
+            self._go_on_later()
+        elif (end or self._peer_ended) and not self._told:
+            self._peer_ended = True
+            if self.is_reading():
+                return self._tell_end()
+        else:
+            self._bound_frame()
+        self._tell_stream()
+        if self._unsendable is not None:
+            self._loop.call_after_look(self._give_up)
+        elif self._draining:
+            self.close_when_quiet()
+        return None
+
+    def _look_later(self) -> None:
+        """Look from a callback of the next turn if something is due: a delivery must not come from inside a call."""
+        stream = self._stream
+        if stream.left or stream.end is not None or (self._peer_ended and not self._told):
+            self._go_on_later()
+        elif self._state is State.OPEN:
+            self._bound_frame()
+        self._tell_stream()
+
+    def _go_on_later(self) -> None:
+        if not self._go_on_due and (self._stream.reading or self._shakes_hands() or not self._paused):
+            self._go_on_due = True
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Deliver what was left, then the end if that has come, too."""
+        self._go_on_due = False
+        if self._state is State.LOST:
+            return
+        if self._stream.left and (self._stream.reading or self._shakes_hands()):
+            self._stream.resume()
+        else:
+            self.delivered()
+
+    def _bound_frame(self) -> None:
+        """Bound the time that a frame takes; for one that is streamed or discarded, the time between its pieces."""
+        if not self._stream.in_frame:
+            return self._deadlines.stop("frame_timeout")
+        offset = self._stream.frame_offset
+        if not self._paused and (offset != self._bounded_at or "frame_timeout" not in self._deadlines):
+            self._bounded_at = offset
+            self._deadlines.start("frame_timeout", self._limits.frame_timeout)
+        return None
+
+    # --- the peer's end
+
+    def read_failed(self, exc: OSError) -> None:
+        self._lose(exc)
+
+    def socket_ended(self) -> None:
+        session = self._stream.session
+        if session is not None and not self._peer_ended and not self._may_end(session):
+            return self._break(session.truncated())
+        self._peer_ended = True
+        return self.delivered()
+
+    def _may_end(self, session: Session) -> bool:
+        """Whether the socket may end without close_notify: between frames nothing can have been cut off."""
+        if not session.secured:
+            return False
+        framed = self._stream.decoder is not None
+        return session.tls.forgives_truncation or (framed and not self._stream.in_frame)
+
+    def _tell_end(self) -> None:
+        self._told = True
+        for wait in ("frame_timeout", "read_timeout"):
+            self._deadlines.stop(wait)
+        if self._unsendable is not None:
+            return self._lose(None)
+        if self._stream.decoder is not None:
+            try:
+                self._stream.decoder.feed_eof()
+            except FramingError as exc:
+                return self._break(exc)
+            except BaseException as exc:  # a decoder of the user's own, or one that was detached
+                return self.callback_raised(exc)
+        keep_open = self.call(self._protocol.eof_received)
+        if self._state is State.OPEN and (not keep_open or self._ended or self._tls is not None):
+            self.close()
+        return self._tell_stream()
+
+    def _break(self, exc: Exception) -> None:
+        """End since the stream broke: what was answered before, and what is now, still leaves."""
+        if self._state is State.NEW:
+            return self._fail(exc)
+        if self._state is State.OPEN and self._cause is None:
+            self._cause = exc
+            self._tell_stream()
+            if isinstance(exc, FramingError) and isinstance(self._protocol, FramedProtocol):
+                self.call(self._protocol.framing_failed, exc)
+        return self.close()
+
+    def _fail(self, exc: Exception) -> None:
+        """End before the connection was made; TLS may have an alert for the peer."""
+        self._stream.leave()
+        self._lose(exc)
