@@ -141,6 +141,8 @@ class Road:
     def _peer(self, wire: Any, server_side: bool) -> Peer:
         if isinstance(wire, socket.socket):
             wire.setblocking(False)
+            if wire.family == socket.AF_INET:  # or the kernel holds a small piece back
+                wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.peers.append(self._made_peer(wire, server_side))
         return self.peers[-1]
 

@@ -97,7 +97,7 @@ def test_what_waits_for_a_handshake_is_bounded_before_and_behind_it(
     plain: Road, contexts: Callable[[], tuple[ssl.SSLContext, ssl.SSLContext]], way: str
 ) -> None:
     server, client = contexts()
-    ours, count = Bytes(), 20_000
+    ours, count = Bytes(), 5_000
     bare = plain.meet(ours, SMALL, narrow=True)
     ours.transport.start_tls(server, server_side=True)
     peer = SealedPeer(bare.wire, plain.until, client, server_side=False)
@@ -116,7 +116,7 @@ def test_what_waits_for_a_handshake_is_bounded_before_and_behind_it(
         got = bytes(peer.plain)
     assert got == b"x" * count
     assert most <= CAP
-    assert peer.wire_bytes < count * 1.1
+    assert peer.wire_bytes < count * 1.2
 
 
 # --- one message that is larger than the cap
