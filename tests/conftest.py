@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from helpers import Echo
@@ -47,12 +48,12 @@ def twin(codec: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.fixture(autouse=True)
 def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fail a test that leaves a file descriptor or a live transport, or that a report reached nobody else."""
-    started: list[Connection] = []
+    started: WeakSet[Connection] = WeakSet()  # a test may ask what lives on
     reports: list[dict[str, Any]] = []
     start = Connection.start
 
     def noted(self: Connection) -> None:
-        started.append(self)
+        started.add(self)
         start(self)
 
     monkeypatch.setattr(Connection, "start", noted)

@@ -1,0 +1,320 @@
+"""Waits: each runs only against somebody who could have acted, and is judged behind all that has come already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from road.cast import Bytes, Frames, bodies, echo, frame
+from road.peers import Peer
+from road.roads import Road
+
+from reactor import ConnectionTimeout, Drained, Framing, Limits
+
+CROWD = 40  # more than one look takes
+
+
+def crowd(door: Road, limits: Limits, *, narrow: bool = False, **acts: Any) -> tuple[list[Frames], list[Peer]]:
+    """Many peers who come to one server, with the protocols that they met."""
+    ours: list[Frames] = []
+    server = door.listen(lambda: ours.append(Frames(**acts)) or ours[-1], limits)  # type: ignore[func-returns-value]
+    peers = [door.dial(server, narrow) for _ in range(CROWD)]
+    for peer in peers:
+        peer.shake()
+    door.until(lambda: len(ours) == CROWD and all(each.made for each in ours))
+    door.settle()
+    if narrow:
+        for each in ours:
+            door.narrow(each)
+    return ours, peers
+
+
+# --- a loop that stood still: what came in time is looked at first
+
+
+def test_peers_that_sent_in_time_are_not_idle_though_the_loop_stood_still(door: Road) -> None:
+    ours, peers = crowd(door, Limits(idle_timeout=1), message=echo)
+    for peer in peers:
+        peer.try_put(peer.sealed(frame(b"in time")))
+    door.clock.advance(2)
+    door.until(lambda: all(each.messages or each.ended for each in ours))
+    assert [each.messages for each in ours] == [[b"in time"]] * CROWD
+    assert not any(each.ended for each in ours)
+
+
+def test_peers_that_completed_a_frame_in_time_are_not_late_though_the_loop_stood_still(door: Road) -> None:
+    ours, peers = crowd(door, Limits(frame_timeout=1))
+    for peer in peers:
+        peer.send(frame(b"whole")[:6])
+    door.settle()
+    for peer in peers:
+        peer.try_put(peer.sealed(frame(b"whole")[6:]))
+    door.clock.advance(2)
+    door.until(lambda: all(each.messages or each.ended for each in ours))
+    assert [each.messages for each in ours] == [[b"whole"]] * CROWD
+
+
+def test_a_frame_that_lies_in_the_kernel_is_read_to_its_end_before_it_is_late(road: Road) -> None:
+    ours, size = Frames(), 300 * 1024  # more than one read takes
+    peer = road.meet(ours, Limits(frame_timeout=1))
+    road.widen(ours, peer)
+    peer.send(frame(bytes(size))[:4])
+    road.settle()
+    sealed = peer.sealed(bytes(size))
+    assert peer.try_put(sealed) == len(sealed)
+    road.clock.advance(2)
+    road.until(lambda: ours.messages or ours.ended)
+    assert ours.messages == [bytes(size)]
+
+
+def test_peers_that_took_bytes_in_time_are_not_stuck_though_the_loop_stood_still(door: Road) -> None:
+    ours, peers = crowd(door, Limits(write_timeout=1, max_write_buffer=None), narrow=True)
+    sizes = [door.clog(each) for each in ours]
+    for peer in peers:
+        peer.take_all()
+    door.clock.advance(2)
+    for peer, size in zip(peers, sizes, strict=True):
+        peer.reads(size)
+    door.settle()
+    assert not any(each.ended for each in ours)
+
+
+def test_peers_that_took_bytes_in_time_get_the_rest_though_the_loop_stood_still_while_closing(door: Road) -> None:
+    ours, peers = crowd(door, Limits(close_timeout=1, max_write_buffer=None), narrow=True)
+    sizes = [door.clog(each) for each in ours]
+    for each in ours:
+        each.transport.close()
+    for peer in peers:
+        peer.take_all()
+    door.clock.advance(2)
+    for peer, size in zip(peers, sizes, strict=True):
+        assert len(peer.reads_to_the_end()) == size
+    door.until(lambda: all(each.ended for each in ours))
+    assert [each.lost for each in ours] == [None] * CROWD
+
+
+def test_handshakes_that_were_completed_in_time_stand_though_the_loop_stood_still(sealed: Any) -> None:
+    ours: list[Frames] = []
+    server = sealed.listen(lambda: ours.append(Frames()) or ours[-1], Limits(handshake_timeout=1))
+    peers = [sealed.dial(server) for _ in range(CROWD)]
+    for last, peer in [(peer.last_flight(), peer) for peer in peers]:
+        peer.try_put(last)
+    sealed.clock.advance(2)
+    sealed.until(lambda: sum(each.made for each in ours) + sealed.reactor.stats()["handshake_failures"] == CROWD)
+    assert [each.made for each in ours] == [True] * CROWD
+
+
+def test_connections_that_were_accepted_in_time_are_made_though_the_loop_stood_still(door: Road) -> None:
+    ours, failures = [Frames() for _ in range(2 * CROWD)], list[BaseException]()
+    listening = door.listening()
+    for each in ours:
+        door.connect(lambda each=each: each, listening, limits=Limits(connect_timeout=1), on_failure=failures.append)
+    door.settle(1)
+    door.clock.advance(2)
+    if door.sealed:
+        came: list[Peer] = []
+        door.until(lambda: came.extend(whoever_came(door, listening)) or len(came) == len(ours) or failures)
+        for peer in came:
+            peer.shake()
+    door.until(lambda: all(each.made for each in ours) or failures)
+    assert failures == []
+    assert all(each.made for each in ours)
+
+
+def test_a_start_that_takes_long_leaves_a_connection_its_time(door: Road) -> None:
+    ours, failures = Bytes(), list[BaseException]()
+    listening = door.listening()
+    door.connect(lambda: ours, listening, limits=Limits(connect_timeout=1), on_failure=failures.append)
+    door.clock.advance(2)  # before the loop made its first turn
+    if door.sealed:
+        came: list[Peer] = []
+        door.until(lambda: came.extend(whoever_came(door, listening)) or came or failures)
+        for peer in came:
+            peer.shake()
+    door.until(lambda: ours.made or failures)
+    assert failures == []
+
+
+def whoever_came(door: Road, listening: Any) -> list[Peer]:
+    try:
+        return [door.accepted(listening)]
+    except BlockingIOError:
+        return []
+
+
+# --- a timeout that is shorter than the rest of the turn
+
+
+def test_an_answer_leaves_before_a_close_without_patience_gives_up(road: Road) -> None:
+    def answer_and_close(self: Frames, message: bytes) -> None:
+        self.send(b"answer")
+        self.transport.close(timeout=0)
+
+    ours = Frames(message=answer_and_close)
+    peer = road.meet(ours)
+    peer.send(frame(b"question"))
+    assert bodies(peer.reads_to_the_end()) == [b"answer"]
+    assert peer.end == "eof"
+    road.until(lambda: ours.ended)
+    assert ours.lost is None
+
+
+def test_a_drain_without_grace_closes_idle_connections_in_good_order(door: Road) -> None:
+    ours, peers = crowd(door, Limits())
+    done: list[Drained] = []
+    door.servers[0].drain(0, done.append)
+    for peer in peers:
+        peer.reads_to_the_end()
+    door.until(lambda: done)
+    assert [peer.end for peer in peers] == ["eof"] * CROWD
+    assert done == [Drained(closed=CROWD, aborted=0)]
+    assert [each.lost for each in ours] == [None] * CROWD
+
+
+# --- closing is bounded by progress
+
+
+def test_a_peer_that_goes_on_taking_gets_all_however_long_it_takes(road: Road) -> None:
+    size, ours = 1 << 20, Frames()
+    peer = road.meet(ours, Limits(close_timeout=3), narrow=True)
+    ours.send(bytes(size))
+    ours.transport.close()
+    began = road.clock.now
+    assert len(road.reads_slowly(peer)) == size + 4
+    assert peer.end == "eof"
+    assert road.clock.now - began > 30
+    road.until(lambda: ours.ended)
+    assert ours.lost is None
+
+
+def test_a_peer_that_takes_nothing_holds_a_close_for_close_timeout_from_its_last_progress(road: Road) -> None:
+    ours = Frames()
+    peer = road.meet(ours, Limits(close_timeout=3), narrow=True)
+    ours.send(bytes(1 << 20))
+    ours.transport.close()
+    road.settle()
+    road.clock.advance(2)
+    road.settle()
+    peer.take_all()
+    road.settle()
+    road.clock.advance(2)
+    road.settle()
+    assert not ours.ended, "it took something 2 s ago"
+    road.clock.advance(1)
+    road.until(lambda: ours.ended)
+    assert isinstance(ours.lost, ConnectionTimeout)
+    assert "close_timeout" in str(ours.lost)
+
+
+# --- idle, reading, and who is slow
+
+
+def test_an_idle_end_with_nothing_waiting_is_an_end_in_good_order(road: Road) -> None:
+    ours = Frames(message=echo)
+    peer = road.meet(ours, Limits(idle_timeout=5))
+    peer.send(frame(b"hello"))
+    peer.reads(9)
+    road.clock.advance(5)
+    peer.reads_to_the_end()
+    assert peer.end == "eof"
+    road.until(lambda: ours.ended)
+    assert isinstance(ours.lost, ConnectionTimeout)
+    assert "idle_timeout" in str(ours.lost)
+
+
+def test_a_peer_that_isnt_read_is_not_idle(road: Road) -> None:
+    ours = Frames()
+    peer = road.meet(ours, Limits(idle_timeout=5, read_timeout=5))
+    ours.transport.pause_reading()
+    for _ in range(4):
+        peer.send(frame(b"here"))
+        road.clock.advance(4)
+        road.settle(3)
+    ours.transport.resume_reading()
+    road.until(lambda: len(ours.messages) == 4 or ours.ended)
+    assert ours.messages == [b"here"] * 4
+    road.clock.advance(4)
+    road.settle()
+    assert not ours.ended
+    road.clock.advance(1)
+    road.until(lambda: ours.ended)
+    assert "_timeout" in str(ours.lost)
+
+
+def test_a_peer_that_says_nothing_meets_the_read_timeout_whatever_we_send(road: Road) -> None:
+    ours = Frames()
+    peer = road.meet(ours, Limits(idle_timeout=3, read_timeout=5))
+    for _ in range(5):
+        assert not ours.ended
+        ours.send(b"are you there?")
+        road.settle(3)
+        peer.take_all()
+        road.clock.advance(1)
+    road.until(lambda: ours.ended)
+    assert isinstance(ours.lost, ConnectionTimeout)
+    assert "read_timeout" in str(ours.lost)
+    assert bodies(peer.plain) == [b"are you there?"] * 5
+
+
+def test_a_peer_that_says_something_now_and_then_meets_no_read_timeout(road: Road) -> None:
+    ours = Frames()
+    peer = road.meet(ours, Limits(read_timeout=5))
+    for _ in range(5):
+        road.clock.advance(4)
+        peer.send(frame(b"here"))
+        road.settle()
+    assert ours.messages == [b"here"] * 5
+    assert not ours.ended
+
+
+@pytest.mark.parametrize("bad", [0, -1, "5", True])
+def test_a_read_timeout_is_judged_as_every_other_limit(bad: Any) -> None:
+    with pytest.raises(ValueError, match="read_timeout"):
+        Limits(read_timeout=bad)
+
+
+def test_a_peer_that_trickles_meets_the_frame_timeout(road: Road) -> None:
+    """Under TLS what trickles is one record, of which nothing can be delivered before its last byte."""
+    ours = Frames()
+    peer = road.meet(ours, Limits(idle_timeout=5, frame_timeout=20))
+    road.settle()
+    message = peer.sealed(frame(bytes(64)))
+    for at in range(20):
+        assert not ours.ended
+        peer.put(message[at : at + 1])
+        road.settle(3)
+        road.clock.advance(1)
+    road.until(lambda: ours.ended)
+    assert isinstance(ours.lost, ConnectionTimeout)
+    assert "frame_timeout" in str(ours.lost)
+
+
+def test_a_message_whose_time_is_not_over_is_received_though_it_trickles(road: Road) -> None:
+    ours = Frames()
+    peer = road.meet(ours, Limits(idle_timeout=5, frame_timeout=20))
+    for _ in range(2):
+        message = peer.sealed(frame(b"ten bytes."))
+        for at in range(len(message)):
+            peer.put(message[at : at + 1])
+            road.settle(2)
+            road.clock.advance(0.25)
+    assert ours.messages == [b"ten bytes."] * 2
+    road.clock.advance(3)
+    road.settle()
+    assert not ours.ended
+
+
+# --- a turn is shared
+
+
+def test_skipped_frames_leave_turns_to_others(road: Road) -> None:
+    ours = Frames(Framing(1, max_frame_length=1, oversize="discard"))
+    peer = road.meet(ours)
+    peer.send(b"\2xx" * 20_000 + b"\1y")
+    most = before = 0
+    while not ours.messages:
+        road.reactor.run_once(0)
+        most, before = max(most, ours.decoder.discarded - before), ours.decoder.discarded
+    assert ours.messages == [b"y"]
+    assert ours.decoder.discarded == 20_000
+    assert most <= 4_096, "so many frames were skipped in one turn"
