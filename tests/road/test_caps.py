@@ -40,11 +40,11 @@ def peak_while_it_floods(road: SealedRoad, ours: Any, peer: SealedPeer, flood: l
 
 
 def test_a_peer_that_asks_for_new_keys_and_never_reads_them_fills_no_buffer(sealed: SealedRoad) -> None:
-    ours = Frames(message=echo)
-    peer = sealed.meet(ours, SMALL, narrow=True)
+    ours, cap = Frames(message=echo), 48 * 1024
+    peer = sealed.meet(ours, Limits(max_write_buffer=cap, high_water=16 * 1024, low_water=1024), narrow=True)
     assert isinstance(peer, SealedPeer)
-    flood = [key_updates(peer, 500) for _ in range(8)]
-    assert peak_while_it_floods(sealed, ours, peer, flood) <= CAP
+    flood = [key_updates(peer, 500) for _ in range(10)]
+    assert peak_while_it_floods(sealed, ours, peer, flood) <= cap
 
 
 def test_a_peer_whose_renegotiations_are_refused_and_never_reads_that_fills_no_buffer(

@@ -108,9 +108,6 @@ def test_what_was_read_too_far_comes_before_messages_that_were_left(road: Road) 
 # --- another framing by assignment
 
 
-SMALL = 1
-
-
 def test_a_framing_assigned_in_a_message_holds_for_what_is_sent_and_for_what_comes_behind(road: Road) -> None:
     small, large = Framing(1), Framing(4)
 
