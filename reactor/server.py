@@ -89,13 +89,13 @@ class Server:
         """Accept nobody any more, and end the connections: the idle ones now, the others when they are.
 
         Idle is who has no message half received, undelivered or unsent. Who isn't after `grace` seconds is aborted; of
-        several calls the earliest deadline holds. `on_done(Drained)` is called when the last one has ended and its
-        peer has everything, which takes 2 seconds more at most; never from inside this call.
+        several calls the earliest deadline holds. `on_done(Drained)` is called when the last one has ended; never from
+        inside this call. `Reactor.close()` still waits until the peers have everything.
         """
         check_drain(grace, on_done)
         self.close()
         if self._drain is None:
-            self._drain = Drain(self._loop, self._connections, self._lingers)
+            self._drain = Drain(self._loop, self._connections)
         self._drain.bound(grace)
         self._drain.tell(on_done)
 
@@ -171,8 +171,6 @@ class Server:
         if not self._per_peer[host]:
             del self._per_peer[host]
             self._hosts.pop(host, None)
-        if self._drain is not None:
-            self._drain.look_soon()
         self._look_whether_over()
 
     def _look_whether_over(self) -> None:
@@ -183,10 +181,9 @@ class Server:
 class Drain:
     """The ending of a server's connections, within a time."""
 
-    def __init__(self, loop: EventLoop, connections: dict[Connection, None], lingers: dict[Linger, Any]) -> None:
+    def __init__(self, loop: EventLoop, connections: dict[Connection, None]) -> None:
         self._loop = loop
         self._connections = connections
-        self._lingers = lingers
         self._to_tell: list[Callable[[Drained], object]] = []
         self._closed = self._aborted = 0
         self._timer: Timer | None = None
@@ -212,6 +209,7 @@ class Drain:
             self._aborted += 1
         else:
             self._closed += 1
+        self.look_soon()
 
     def look_soon(self) -> None:
         self._loop.call_soon(self._look)
@@ -225,7 +223,7 @@ class Drain:
             connection.abort()
 
     def _look(self) -> None:
-        if self._connections or self._lingers:
+        if self._connections:
             return
         if self._timer is not None:
             self._timer.cancel()

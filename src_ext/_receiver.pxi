@@ -9,7 +9,7 @@ cdef class Receiver(Sender):
     cdef public object protocol
     cdef readonly object decoder  # of any kind
     cdef Decoder native  # the decoder, if it is the compiled one
-    cdef object following  # the decoder that follows the frame in progress
+    cdef object framing, following  # the framing in force; the decoder that follows the frame in progress
     cdef object memory  # a memoryview, which keeps its bytearray from moving: the pointer stays good with it
     cdef bint as_list, buffered, more
     cdef int budget
@@ -306,7 +306,9 @@ cdef class Receiver(Sender):
         spoke = self.session.outgoing.pending > 0
         if spoke:
             self.put_own()
-        if plain:
+        if self.retry is not None:
+            self.defer()  # what TLS couldn't take before
+        if plain and self.reading:
             self.cut(<char *>PyMemoryView_GET_BUFFER(self.memory).buf, plain)
         return self.reading and not (spoke or self.has_left() or self.ending)
 

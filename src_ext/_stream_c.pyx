@@ -29,6 +29,7 @@ from itertools import islice
 from ..framing import Framing
 from ..protocol import FramedProtocol, watched_framing
 from . import buffers, sockets
+from ._stream_py import keep_limit
 
 cdef extern from "sys/socket.h":
     struct iovec:
@@ -100,6 +101,7 @@ cdef class Stream(Receiver):
     def reframe(self, framing):
         """Go on with another framing: what is sent from now on, and what comes behind the message being received."""
         decoder = decoder_of(framing)
+        keep_limit(self.framing, self.decoder, decoder)
         self.take_back()
         self.lend(framing)
         if self.decoder is not None and self.decoder.unfinished:
@@ -110,6 +112,7 @@ cdef class Stream(Receiver):
     cdef int lend(self, framing) except -1:
         """Lend the protocol our own `send`, unless it has one, or a framing that encodes in a way of its own."""
         encoder = framing._encoder
+        self.framing = framing
         self.encoder = encoder if isinstance(encoder, Encoder) else None
         if self.encoder is None or type(framing).encode is not Framing.encode or type(framing).encode_many is not Framing.encode_many:
             return 0
@@ -129,7 +132,7 @@ cdef class Stream(Receiver):
         """Leave the protocol as it was."""
         if self.decoder is not None:
             self.take_back()
-        self.protocol = self.decoder = self.native = self.encoder = self.following = None
+        self.protocol = self.decoder = self.native = self.encoder = self.framing = self.following = None
         self.as_list = self.buffered = False
         self.held = None
         return 0

@@ -41,6 +41,7 @@ class Receiver:
     bytes_received: int
     waiting: int
     leave: Any
+    defer: Any
     put_own: Any
 
     def __init__(self, sock: socket, memory: memoryview) -> None:
@@ -216,7 +217,9 @@ class Receiver:
         plain = self._read_plain(session)
         spoke = session.outgoing.pending > 0
         self.put_own()
-        if plain:
+        if self.waiting:
+            self.defer()  # what TLS couldn't take before
+        if plain and self.reading:
             self._cut(self._memory[:plain])
         return self.reading and not (spoke or self.left or self._end)
 

@@ -37,6 +37,7 @@ class Stream(_receiver_py.Receiver, _sender_py.Sender):
         _receiver_py.Receiver.__init__(self, sock, memory)
         _sender_py.Sender.__init__(self, defer)
         self._owner = owner
+        self._framing: Framing | None = None
         self.reading = self.alert = self.clocked = self.blocked = False
         self.room = -1
         self.bytes_received = self.bytes_sent = self.writes_dropped = 0
@@ -59,6 +60,7 @@ class Stream(_receiver_py.Receiver, _sender_py.Sender):
     def reframe(self, framing: Framing) -> None:
         """Go on with another framing: what is sent from now on, and what comes behind the message being received."""
         decoder = _decoder_of(framing)
+        keep_limit(self._framing, self.decoder, decoder)
         self._take_back()
         self._lend(framing)
         if self.decoder is not None and self.decoder.unfinished:
@@ -68,7 +70,7 @@ class Stream(_receiver_py.Receiver, _sender_py.Sender):
 
     def _lend(self, framing: Framing) -> None:
         """Lend the protocol our own `send`, unless it has one, or a framing that encodes in a way of its own."""
-        self._encoder = framing._encoder
+        self._framing, self._encoder = framing, framing._encoder
         if type(framing).encode is not Framing.encode or type(framing).encode_many is not Framing.encode_many:
             return
         for name in _LENT:
@@ -85,7 +87,7 @@ class Stream(_receiver_py.Receiver, _sender_py.Sender):
         """Leave the protocol as it was."""
         if self.decoder is not None:
             self._take_back()
-        self.protocol = self.decoder = self._encoder = self._next = None
+        self.protocol = self.decoder = self._encoder = self._framing = self._next = None
         self._as_list = self._buffered = False
         self._held = []
 
@@ -114,3 +116,9 @@ def _decoder_of(framing: Framing) -> Decoder:
     if not isinstance(framing, Framing):
         raise TypeError(f"framing is {framing!r}, it must be a Framing such as Framing()")
     return framing.decoder()
+
+
+def keep_limit(framing: Framing | None, decoder: Decoder | None, following: Decoder) -> None:
+    """Let a limit that was set on a decoder, as one agreed in a handshake is, hold for the one that follows it."""
+    if framing is not None and decoder is not None and decoder.max_frame_length != framing.max_frame_length:
+        following.max_frame_length = decoder.max_frame_length

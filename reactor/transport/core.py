@@ -198,6 +198,11 @@ class Core:
         if not sending:
             self._deadlines.start("read_timeout", self._limits.read_timeout)
 
+    def _tls_waits(self) -> bool:
+        """Whether TLS must hear of the peer to go on: for a handshake, or for one in the middle of a close."""
+        closing = self._state is State.CLOSING and self._stream.session is not None
+        return self._shakes_hands() or (closing and self._stream.waiting > self._stream.unsent)
+
     def _shakes_hands(self) -> bool:
         session = self._stream.session
         return session is not None and not session.secured
@@ -209,7 +214,7 @@ class Core:
         may_queue = open_ and not self._ending and self._unsendable is None
         stream.room = min(SEND_AT_ONCE, self._high, self._cap()) if may_queue else -1
         stream.alert = not may_queue or self._draining or self._writing_paused or stream.blocked
-        reading = self._shakes_hands() or (stream.reading and not stream.left)
+        reading = self._tls_waits() or (stream.reading and not stream.left)
         if self._state is State.LOST:
             return
         if reading and not self._peer_ended:

@@ -35,7 +35,7 @@ class Deadlines:
 
     def __init__(self, loop: EventLoop, owner: Owner) -> None:
         self._loop = loop
-        self._owner = owner
+        self._owner: Owner | None = owner
         self._due: dict[str, tuple[float, float]] | None = None  # while there is no wait
         self._timer: Timer | None = None
 
@@ -59,7 +59,7 @@ class Deadlines:
         return self._due is not None and wait in self._due
 
     def close(self) -> None:
-        self._due = None
+        self._due = self._owner = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -75,7 +75,7 @@ class Deadlines:
             self._loop.call_after_look(self._judge)
 
     def _judge(self) -> None:
-        if not self._due or self._timer is not None:
+        if not self._due or self._owner is None or self._timer is not None:
             return
         wait, (due, seconds) = min(self._due.items(), key=lambda item: item[1])
         if due > self._loop.time():
