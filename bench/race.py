@@ -131,6 +131,9 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
         self._child.kill()
         self._child.communicate()
 

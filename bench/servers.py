@@ -44,6 +44,9 @@ def on_loop(loop: Any, protocol: str, road: str, where: str) -> None:
     """Serve on a loop of asyncio's kind."""
     from peers import PROTOCOLS
 
+    if protocol != "plain":
+        bytearray(1 << 20)  # glibc maps and unmaps pages for each larger read, until something as large was freed once
+
     async def serve() -> None:
         factory: Any = PROTOCOLS[protocol]
         if road == "unix":
