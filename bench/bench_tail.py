@@ -50,7 +50,8 @@ def measure(case: Case, names: list[str], rate: int, rounds: int, milliseconds: 
 
 
 def main() -> None:
-    parser = arguments("Measure how long messages wait, in turns.", 9, [*CASES, "or forms as tls:50x1x64"], ["tcp", "tls"])
+    names = [*CASES, "or forms as tls:50x1x64"]
+    parser = arguments("Measure how long messages wait, in turns.", 9, names, ["tcp", "tls"])
     parser.add_argument("--milliseconds", type=int, default=1000, help="how long a window is")
     parser.add_argument("--rates", nargs="*", type=int, default=RATES, help="messages a second (default: %(default)s)")
     args = parser.parse_args()

@@ -16,6 +16,8 @@ from reactor.framing import _codec_c, _codec_py
 Decode = Callable[[bytes], list[bytes]]
 Unpack = Callable[[bytes, int], tuple[int, ...]]
 
+UNPACK: Unpack = struct.Struct(">I").unpack_from
+
 FRAMING = Framing()
 LIMIT = FRAMING.max_frame_length
 
@@ -26,7 +28,7 @@ class StructLoop:
     def __init__(self) -> None:
         self._tail = b""
 
-    def feed(self, data: bytes, unpack: Unpack = struct.Struct(">I").unpack_from) -> list[bytes]:
+    def feed(self, data: bytes, unpack: Unpack = UNPACK) -> list[bytes]:
         if self._tail:
             data = self._tail + data
         frames: list[bytes] = []

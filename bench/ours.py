@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from reactor import FramedProtocol, Protocol, Transport
 
@@ -31,7 +31,7 @@ class Raw(Protocol):
 class Broadcast(FramedProtocol):
     """Sends each message, encoded once, to all connections."""
 
-    transports: list[Transport] = []  # noqa: RUF012: of all of them
+    transports: ClassVar[list[Transport]] = []  # of all connections
 
     def connection_made(self, transport: Transport) -> None:
         self.transports.append(transport)

@@ -9,11 +9,11 @@ import asyncio
 import struct
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "reactor" / "cli"))
 
-from bench_asyncio import READ_SIZE, TunedFixed  # noqa: E402
+from bench_asyncio import READ_SIZE, TunedFixed
 
 LIMIT = 1 << 20
 
@@ -60,7 +60,7 @@ class Raw(asyncio.Protocol):
 class Broadcast(asyncio.Protocol):
     """Sends what came to all connections."""
 
-    transports: list[Any] = []  # noqa: RUF012: of all of them
+    transports: ClassVar[list[Any]] = []  # of all connections
 
     def connection_made(self, transport: Any) -> None:
         self.transports.append(transport)

@@ -1,4 +1,4 @@
-"""Twisted's protocols: its Int32StringReceiver, and one tuned as well as we could within what `transport.write` does."""
+"""Twisted's Int32StringReceiver, and a protocol tuned as well as we could, within what `transport.write` does."""
 
 from __future__ import annotations
 
