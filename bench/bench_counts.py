@@ -31,8 +31,9 @@ COMPILED, PURE = "", "pure:"  # the twin, as it stands before a workload's name
 BY_BOTH = ("ping-pong", "pipelined", "raw, 64 B", "TLS, ping-pong")  # workloads whose names begin so
 NAMES = [*WORK, *(PURE + name for name in WORK if name.startswith(BY_BOTH))]
 
-# How far instructions of the same code were apart (CPython 3.11, 26 workloads). Two runs on busy cores: 0.1% at most, most of them alike to the instruction. Another folder, environment, hash seed or order of the
-# workloads moves where blocks lie: 0.5%. So does a change elsewhere in the code: up to 2%.
+# How far instructions of the same code were apart (CPython 3.11): 0.1% at most in two runs on busy cores, most of them
+# alike to the instruction, over TLS too. Another folder, environment, hash seed or order of the workloads moves where
+# blocks lie: 0.5%, and 3% for a connection alone. So does a change elsewhere in the code: up to 2%.
 TOLERANCE = 0.05
 
 # System calls repeat to the last one; a version of the C library may ask for memory otherwise.
