@@ -100,14 +100,13 @@ class Figures(NamedTuple):
 
 
 def build() -> None:
-    """Compile the floor and the loads, make a certificate, and let children have many descriptors."""
+    """Make what a race needs: the floor and the loads, a certificate, descriptors."""
     OUT.mkdir(exist_ok=True)
     for name in ("echo", "load", "dial"):
         source = HERE / "floor" / f"{name}.c"
         subprocess.run(["cc", "-O2", "-Wall", "-o", str(OUT / name), str(source), "-ldl"], check=True)
     make_certificate()
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_descriptors()
 
 
 def make_certificate() -> None:
@@ -116,6 +115,12 @@ def make_certificate() -> None:
 
     OUT.mkdir(exist_ok=True)
     trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(CERTIFICATE))
+
+
+def allow_descriptors() -> None:
+    """Let this process and its children have as many descriptors as may be had."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Program:
