@@ -35,7 +35,7 @@ $(VENV)/bench: $(VENV)/ready
 	$(BIN)/pip install --quiet --editable ".[bench]"
 	touch $@
 
-bench: $(VENV)/bench  ## every table and picture: messages, waits, memory, accept, loops, codec (40 minutes; Linux, two cores)
+bench: $(VENV)/bench  ## every table and picture: messages, waits, memory, accept, loops, codec (30 minutes; Linux, two cores)
 	$(BIN)/python bench/bench_echo.py --cases promised raw tls unix broadcast matrix --json bench/out/echo.json
 	$(BIN)/python bench/bench_tail.py --json bench/out/tail.json
 	$(BIN)/python bench/bench_memory.py --json bench/out/memory.json

@@ -53,7 +53,9 @@ def main() -> None:
     build()
     cases = {}
     for kind in args.cases:
-        found = measure(kind, servers_of(kind, args), rounds)
+        if not (names := servers_of(kind, args)):
+            continue
+        found = measure(kind, names, rounds)
         show(kind, found, rounds)
         cases[kind] = {name: each.plain() for name, each in found.items()}
     if args.json:

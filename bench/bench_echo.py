@@ -76,8 +76,10 @@ def main() -> None:
     build()
     found = []
     for case in cases_of(args.cases):
+        if not (names := servers_of(case.kind, args)):
+            continue
         few = min(rounds, HEAVY_ROUNDS) if case.bytes > HEAVY else rounds
-        figures = race(case, servers_of(case.kind, args), few, milliseconds)
+        figures = race(case, names, few, milliseconds)
         show(case, figures)
         found.append(plain(case, figures))
     if args.json:

@@ -59,7 +59,7 @@ def main() -> None:
     build()
     cases = []
     for case in [CASES.get(word) or case_of(word) for word in args.cases]:
-        for rate in args.rates:
+        for rate in args.rates if servers_of(case.kind, args) else ():
             found = measure(case, servers_of(case.kind, args), rate, rounds, milliseconds)
             show(case, rate, found)
             servers = {name: [each._asdict() for each in windows] for name, windows in found.items()}

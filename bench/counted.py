@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from ours import Broadcast, Messages, Raw, Reads
 from race import CERTIFICATE
+from reactor_side import Broadcast, Messages, Raw, Reads
 
 from reactor import Framing, Protocol, Reactor
 

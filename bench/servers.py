@@ -25,7 +25,7 @@ def tls_of(road: str, where: str) -> ssl.SSLContext | None:
 
 
 def reactor(protocol: str, road: str, where: str) -> None:
-    from ours import PROTOCOLS
+    from reactor_side import PROTOCOLS
 
     from reactor import Reactor
 
@@ -42,7 +42,7 @@ def reactor(protocol: str, road: str, where: str) -> None:
 
 def on_loop(loop: Any, protocol: str, road: str, where: str) -> None:
     """Serve on a loop of asyncio's kind."""
-    from peers import PROTOCOLS
+    from asyncio_side import PROTOCOLS
 
     if protocol != "plain":
         bytearray(1 << 20)  # glibc maps and unmaps pages for each larger read, until something as large was freed once
@@ -89,9 +89,9 @@ def aiofastuv(*words: str) -> None:
 
 
 def twisted(protocol: str, road: str, where: str) -> None:
-    from peers_twisted import PROTOCOLS
     from twisted.internet import reactor
     from twisted.internet.protocol import Factory
+    from twisted_side import PROTOCOLS
 
     factory = Factory.forProtocol(PROTOCOLS[protocol])
     if road == "unix":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from peers import LIMIT, READ_SIZE, TunedFixed
+from asyncio_side import LIMIT, READ_SIZE, TunedFixed
 from twisted.internet.protocol import Protocol
 from twisted.protocols.basic import Int32StringReceiver
 
