@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure lint type bench bench-quick counts fuzz asan clean
+.PHONY: help demo test test-pure lint type bench bench-quick counts counts-store fuzz asan clean
 
 help:  ## say what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/ready: pyproject.toml setup.py $(wildcard src_ext/*.px* reactor/*/*.pxd)
 	$(PYTHON) -m venv $(VENV)
@@ -35,23 +35,28 @@ $(VENV)/bench: $(VENV)/ready
 	$(BIN)/pip install --quiet --editable ".[bench]"
 	touch $@
 
-bench: $(VENV)/bench  ## every table and picture: echo servers, memory, accept, loops, codec (15 minutes; Linux, two cores)
-	$(BIN)/python bench/bench_echo.py --cases promised matrix --json bench/out/echo.json
+bench: $(VENV)/bench  ## every table and picture: messages, waits, memory, accept, loops, codec (30 minutes; Linux, two cores)
+	$(BIN)/python bench/bench_echo.py --cases promised raw tls unix broadcast matrix --json bench/out/echo.json
+	$(BIN)/python bench/bench_tail.py --json bench/out/tail.json
 	$(BIN)/python bench/bench_memory.py --json bench/out/memory.json
 	$(BIN)/python bench/bench_accept.py --json bench/out/accept.json
 	$(BIN)/python bench/bench_loop.py --json bench/out/loop.json
 	$(BIN)/python bench/charts.py
 	$(BIN)/pytest bench/bench_codec.py --benchmark-enable --benchmark-columns=min,median,iqr,rounds --benchmark-sort=min -q
 
-bench-quick: $(VENV)/bench  ## the same in less than two minutes: fewer servers and rounds, no pictures
-	$(BIN)/python bench/bench_echo.py --quick
+bench-quick: $(VENV)/bench  ## the same in five minutes: fewer servers and rounds, no pictures
+	$(BIN)/python bench/bench_echo.py --quick --cases promised raw tls unix broadcast
+	$(BIN)/python bench/bench_tail.py --quick
 	$(BIN)/python bench/bench_memory.py --quick
 	$(BIN)/python bench/bench_accept.py --quick
 	$(BIN)/python bench/bench_loop.py --quick
 	$(BIN)/pytest bench/bench_codec.py -k "keeps and 64" -q
 
-counts: $(VENV)/ready  ## instructions of the hot paths, held against what is stored (valgrind; CPython 3.11 on x86_64)
+counts: $(VENV)/ready  ## instructions and system calls, held against what is stored (valgrind; CPython 3.11 on x86_64)
 	$(BIN)/python bench/bench_counts.py --check
+
+counts-store: $(VENV)/ready  ## count anew, and hold later counts against that: bench/counts.json
+	$(BIN)/python bench/bench_counts.py --store
 
 fuzz: $(VENV)/ready  ## both twins against each other, guided by coverage (FUZZ= sets libFuzzer's flags)
 	$(BIN)/pip install --quiet "atheris>=3"

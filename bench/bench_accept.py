@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 from contextlib import ExitStack
-from pathlib import Path
 
-from bench_echo import QUICK, SERVERS
-from race import FLOOR, LOAD_CORE, OUT, Figures, Program, Window, allow_descriptors, build, server
+from options import arguments, best_peer, ratio, servers_of
+from race import FLOOR, LOAD_CORE, OUT, Figures, Program, Window, build, in_turns, server
 from results import save
 
 AT_ONCE, SIZE = 64, 64
 CONNECTIONS = 1000  # a window; their ports rest for a second, and each server has 28,000
+TITLES = {"tcp": "accept", "tls": "accept, TLS handshake"}
 
 
 class Dialer:
     """One server with connections that come and go."""
 
-    def __init__(self, name: str, stack: ExitStack) -> None:
-        self.server = stack.enter_context(server(name))
-        words = [self.server.hear(), str(AT_ONCE), str(SIZE)]
+    def __init__(self, name: str, kind: str, stack: ExitStack) -> None:
+        self.server = server(name, kind, stack)
+        words = [kind, self.server.hear(), str(AT_ONCE), str(SIZE)]
         self._dial = stack.enter_context(Program(LOAD_CORE, [str(OUT / "dial"), *words], {}))
         assert self._dial.hear() == "ready"
 
@@ -30,41 +29,37 @@ class Dialer:
         return Window((self.server.cpu_ns() - before) / connections / 1e3, connections / nanoseconds * 1e9)
 
 
-def measure(names: list[str], rounds: int) -> dict[str, Figures]:
-    """Make a window of each server to warm up, then windows in turns."""
-    found: dict[str, Figures] = {name: Figures([]) for name in names}
-    with ExitStack() as stack:
-        dialers = {name: Dialer(name, stack) for name in names}
-        for dialer in dialers.values():
-            dialer.window()
-        for _ in range(rounds):
-            for name, dialer in dialers.items():
-                found[name].windows.append(dialer.window())
-    return found
+def measure(kind: str, names: list[str], rounds: int) -> dict[str, Figures]:
+    found = in_turns(names, lambda name, stack: Dialer(name, kind, stack), Dialer.window, rounds)
+    return {name: Figures(windows) for name, windows in found.items()}
 
 
-def show(found: dict[str, Figures], rounds: int) -> None:
-    print(f"\naccept, echo {SIZE} B, close; {AT_ONCE} at once: server CPU a connection, least of {rounds}")
-    print(f"  {'':28} {'least':>9} {'median':>9} {'to floor':>9} {'connections/s':>14}")
-    floor = found[FLOOR].least if FLOOR in found else float("nan")
+def show(kind: str, found: dict[str, Figures], rounds: int) -> None:
+    print(f"\n{TITLES[kind]}, echo {SIZE} B, close; {AT_ONCE} at once: server CPU a connection, least of {rounds}")
+    print(f"  {'':28} {'least':>9} {'median':>9} {'to floor':>9} {'to best peer':>13} {'connections/s':>14}")
+    best = best_peer(found)
     for name, each in found.items():
-        print(f"  {name:28} {each.least:7.1f}us {each.median:7.1f}us {each.least / floor:8.2f}x {each.rate:14,.0f}")
+        to_floor, to_best = ratio(each, found.get(FLOOR)), ratio(each, best)
+        print(
+            f"  {name:28} {each.least:7.1f}us {each.median:7.1f}us {to_floor:>9} {to_best:>13} {each.rate:14,.0f}",
+            flush=True,
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure what a connection costs echo servers, in turns.")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", nargs="*", default=SERVERS, help="servers (default: all)")
-    parser.add_argument("--quick", action="store_true", help="fewer servers, fewer rounds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser = arguments("Measure what a connection costs echo servers, in turns.", 9, list(TITLES), list(TITLES))
     args = parser.parse_args()
-    names, rounds = (QUICK, 3) if args.quick else (args.only, args.rounds)
+    rounds = 3 if args.quick else args.rounds
     build()
-    allow_descriptors()
-    found = measure(names, rounds)
-    show(found, rounds)
+    cases = {}
+    for kind in args.cases:
+        if not (names := servers_of(kind, args)):
+            continue
+        found = measure(kind, names, rounds)
+        show(kind, found, rounds)
+        cases[kind] = {name: each.plain() for name, each in found.items()}
     if args.json:
-        save(args.json, rounds, {"servers": {name: each.plain() for name, each in found.items()}})
+        save(args.json, rounds, {"cases": cases})
 
 
 if __name__ == "__main__":

@@ -1,26 +1,36 @@
-"""Memory of an echo server per idle connection: its private pages before and behind 4,000 more connections."""
+"""Memory of an echo server per idle connection: its private pages before and behind some thousand more connections."""
 
 from __future__ import annotations
 
-import argparse
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from bench_echo import QUICK, TUNED
-from race import FLOOR, Case, Program, allow_descriptors, build, load, server
+from options import arguments, servers_of
+from race import Case, Program, build, load, server
 from results import median, save
 
-BEFORE, MORE = Case(1000, 1, 64), Case(4000, 1, 64)  # the first fill the holes that starting has left
-SERVERS = [
-    FLOOR,
-    "compiled:reactor_messages",
-    "pure:reactor_messages",
-    "asyncio_tuned",
-    TUNED,
-    "twisted_tuned",
-]
+
+class Idle(NamedTuple):
+    """A server of a kind, and its connections, which come over a road of their own; whether they say anything."""
+
+    title: str
+    kind: str
+    road: str
+    before: int  # connections that fill the holes that starting has left
+    more: int
+    talk: bool = True
+
+
+CASES = {
+    "tcp": Idle("a message exchanged", "tcp", "tcp", 1000, 4000),
+    "tls": Idle("TLS, a message exchanged", "tls", "tls", 500, 2000),
+    "silent": Idle("a TLS server, and a peer that says nothing", "tls", "tcp", 500, 2000, talk=False),
+}
+LEFT_OUT = ("_plain", "_reads")
+CALM = 0.05  # seconds without work: a server has taken all connections
 
 
 class Memory(NamedTuple):
@@ -36,33 +46,40 @@ def private(pid: int) -> int:
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
-def exchange(program: Program) -> None:
-    """Make the shortest window: a message on each connection, and then rest."""
-    program.tell("1")
-    program.hear()
+def come_to_rest(child: Program) -> None:
+    """Wait until a server has no more to do."""
+    worked = -1
+    while worked != (worked := child.cpu_ns()):
+        time.sleep(CALM)
 
 
-def measure(name: str) -> Memory:
+def fill(child: Program, address: str, idle: Idle, connections: int, stack: ExitStack) -> int:
+    """Add connections, with a message on each if they talk; return what the server has then."""
+    program = load(address, Case(connections, 1, 64, idle.road), stack)
+    if idle.talk:
+        program.tell("echo 1")
+        program.hear()
+    come_to_rest(child)
+    return private(child.pid)
+
+
+def measure(name: str, idle: Idle) -> Memory:
     """Start a server; the first connections pay for what is made once, the others are counted."""
     with ExitStack() as stack:
-        child = stack.enter_context(server(name))
-        port, process = child.hear(), private(child.pid)
-        exchange(load(port, BEFORE, stack))
-        before = private(child.pid)
-        exchange(load(port, MORE, stack))
-        return Memory((private(child.pid) - before) / MORE.connections, process)
+        child = server(name, idle.kind, stack)
+        address, process = child.hear(), private(child.pid)
+        before = fill(child, address, idle, idle.before, stack)
+        after = fill(child, address, idle, idle.more, stack)
+        child.end()  # before the load does, or it reports all handshakes that failed
+    return Memory((after - before) / idle.more, process)
 
 
-def show(found: dict[str, list[Memory]], rounds: int) -> None:
-    print(
-        f"\nprivate memory: each of {MORE.connections:,} idle connections, least of {rounds}; the server at its start"
-    )
-    print(f"  {'':28} {'least':>9} {'median':>9} {'to uvloop tuned':>16} {'at its start':>13}")
-    tuned = least(found[TUNED]) if TUNED in found else float("nan")
+def show(idle: Idle, found: dict[str, list[Memory]], rounds: int) -> None:
+    print(f"\nprivate memory, {idle.title}: each of {idle.more:,} idle connections, least of {rounds}")
+    print(f"  {'':28} {'least':>10} {'median':>10} {'server at its start':>20}")
     for name, each in found.items():
         middle, process = median([one.connection for one in each]), min(one.process for one in each)
-        ratio = f"{least(each) / tuned:15.2f}x"
-        print(f"  {name:28} {least(each):7,.0f} B {middle:7,.0f} B {ratio} {process / 2**20:9.1f} MiB", flush=True)
+        print(f"  {name:28} {least(each):8,.0f} B {middle:8,.0f} B {process / 2**20:16.1f} MiB", flush=True)
 
 
 def least(each: Sequence[Memory]) -> float:
@@ -74,22 +91,22 @@ def plain(each: Sequence[Memory]) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure what an idle connection takes, a fresh server each time.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=SERVERS, help="servers (default: all)")
-    parser.add_argument("--quick", action="store_true", help="one round")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
-    args = parser.parse_args()
-    names, rounds = (QUICK, 1) if args.quick else (args.only, args.rounds)
+    description = "Measure what an idle connection takes, a fresh server each time."
+    args = arguments(description, 3, list(CASES), list(CASES)).parse_args()
+    rounds = 1 if args.quick else args.rounds
     build()
-    allow_descriptors()
-    found: dict[str, list[Memory]] = {name: [] for name in names}
-    for _ in range(rounds):
-        for name in names:
-            found[name].append(measure(name))
-    show(found, rounds)
+    cases = {}
+    for word in args.cases:
+        idle = CASES[word]
+        names = [name for name in servers_of(idle.kind, args) if not any(part in name for part in LEFT_OUT)]
+        found: dict[str, list[Memory]] = {name: [] for name in names}
+        for _ in range(rounds):
+            for name in names:
+                found[name].append(measure(name, idle))
+        show(idle, found, rounds)
+        cases[word] = {name: plain(each) for name, each in found.items()}
     if args.json:
-        save(args.json, rounds, {"servers": {name: plain(each) for name, each in found.items()}})
+        save(args.json, rounds, {"cases": cases})
 
 
 if __name__ == "__main__":

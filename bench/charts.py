@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from race import FLOOR, Case
-from results import OUT, read
+from results import OUT, median, read
 
 PICTURE = OUT.parent.parent / "docs" / "pictures" / "bench.svg"
 
@@ -42,11 +43,25 @@ LABELS = {
     "uvloop_tuned": "uvloop tuned",
     "asyncio_tuned": "asyncio tuned",
     "twisted_tuned": "Twisted tuned",
+    "aiofastnet_tuned": "aiofastnet tuned",
+    "aiofastuv_tuned": "aiofastnet, uvloop",
     "uvloop_plain": "uvloop plain",
     "asyncio_plain": "asyncio plain",
     "twisted_plain": "Twisted plain",
     "uvloop": "uvloop",
     "asyncio": "asyncio",
+    **{
+        f"{library}_{protocol}": label
+        for protocol in ("raw", "broadcast")
+        for library, label in (
+            ("compiled:reactor", "reactor"),
+            ("pure:reactor", "reactor pure"),
+            ("uvloop", "uvloop"),
+            ("asyncio", "asyncio"),
+            ("aiofastnet", "aiofastnet"),
+            ("aiofastuv", "aiofastnet, uvloop"),
+        )
+    },
 }
 DARK = 12  # times the floor: the field needs white figures
 LEFT_OUT = ("_plain", "pure:reactor_reads")  # of the picture in the README
@@ -83,14 +98,18 @@ def bars(axes: Axes, title: str, rows: Rows, text: Text) -> None:
 
 
 def panels(heading: str, rows: Mapping[str, Rows], text: Text, note: str, columns: int = 1) -> Figure:
-    """Draw panels with the servers as common rows, all on one scale."""
+    """Draw panels with the servers as common rows, all on one scale. Raises LookupError where nothing is to draw."""
+    if not rows:
+        raise LookupError
     lines = -(-len(rows) // columns)
     longest = max(len(each) for each in rows.values())
     size = (max(6.2, 1.6 + 3.2 * columns), 0.7 + lines * (0.35 + 0.23 * longest))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(lines, columns, sharey=True, sharex=True, squeeze=False).flat
-    for axes, (title, each) in zip(grid, rows.items(), strict=True):
+    for axes, (title, each) in zip(grid, rows.items(), strict=False):
         bars(axes, title, each, text)
+    for axes in grid[len(rows) :]:
+        axes.set_visible(False)
     grid[0].set_xlim(0, 1.35 * max(max(each.values()) for each in rows.values()))
     words(figure, heading, note)
     return figure
@@ -108,23 +127,27 @@ def note_of(found: Mapping[str, Any]) -> str:
         facts["cpu"],
         facts["kernel"],
         facts["python"],
-        *(f"{name} {facts[name]}" for name in ("uvloop", "twisted")),
+        *(f"{name} {facts[name]}" for name in ("uvloop", "aiofastnet", "twisted")),
     ]
     return " · ".join([*parts, f"least of {found['rounds']}", facts["date"]])
 
 
 def case_of(found: Mapping[str, Any]) -> Case:
-    return Case(found["connections"], found["in_flight"], found["size"])
+    return Case(found["connections"], found["in_flight"], found["size"], found["kind"])
+
+
+def cases_of(found: Mapping[str, Any], name: str) -> list[Any]:
+    """Return the cases of a set."""
+    return [each for each in found["cases"] if name in each["sets"]]
 
 
 def echo(found: Mapping[str, Any]) -> Figure:
     """Draw the promised cases, relative to the floor."""
     rows, costs = {}, {}
-    for each in found["cases"]:
-        if each["promised"]:
-            title = str(case_of(each))
-            costs[title] = rows_of(each["servers"], lambda name: not any(part in name for part in LEFT_OUT))
-            rows[title] = {name: cost / costs[title][FLOOR] for name, cost in costs[title].items()}
+    for each in cases_of(found, "promised"):
+        title = str(case_of(each))
+        costs[title] = rows_of(each["servers"], lambda name: not any(part in name for part in LEFT_OUT))
+        rows[title] = {name: cost / costs[title][FLOOR] for name, cost in costs[title].items()}
     heading = "Server CPU per message, in times of a C loop (connections x in flight x size)"
     return panels(
         heading, rows, lambda title, name: f"{rows[title][name]:.2f}x  {costs[title][name]:.3g} µs", note_of(found), 2
@@ -133,7 +156,7 @@ def echo(found: Mapping[str, Any]) -> Figure:
 
 def matrix(found: Mapping[str, Any]) -> Figure:
     """Draw every case and server as a field of its ratio to the floor."""
-    cases = {case_of(each): rows_of(each["servers"]) for each in found["cases"]}
+    cases = {case_of(each): rows_of(each["servers"]) for each in cases_of(found, "matrix")}
     order = sorted(cases, key=lambda case: (case.size, case.in_flight, case.connections))
     names = list(cases[order[0]])
     figure = Figure(figsize=(2.6 + 0.55 * len(cases), 2.0 + 0.28 * len(names)), layout="constrained")
@@ -156,16 +179,41 @@ def fields(axes: Axes, ratios: list[list[float]]) -> None:
             axes.text(column, row, f"{ratio:.{2 if ratio < 10 else 0}f}", ha="center", va="center", color=color)
 
 
-def memory(found: Mapping[str, Any]) -> Figure:
-    rows = {"bytes": rows_of(found["servers"])}
-    heading = "Private memory per idle connection"
+def road(name: str, found: Mapping[str, Any]) -> Figure:
+    """Draw the cases of one kind, relative to the best of the peers."""
+    costs = {str(case_of(each)): rows_of(each["servers"]) for each in cases_of(found, name)}
+    rows = {title: {name: cost / least_peer(row) for name, cost in row.items()} for title, row in costs.items()}
+    heading = f"Server CPU per message ({name}), in times of the best peer"
+    return panels(
+        heading, rows, lambda title, name: f"{rows[title][name]:.2f}x  {costs[title][name]:.3g} µs", note_of(found), 2
+    )
+
+
+def least_peer(row: Rows) -> float:
+    return min(cost for name, cost in row.items() if name != FLOOR and "reactor" not in name)
+
+
+def memory(case: str, found: Mapping[str, Any]) -> Figure:
+    rows = {"bytes": rows_of(found["cases"][case])}
+    heading = f"Private memory per idle connection ({case})"
     return panels(heading, rows, lambda title, name: f"{rows[title][name]:,.0f} B", note_of(found))
 
 
-def accept(found: Mapping[str, Any]) -> Figure:
-    rows = {"µs of CPU": rows_of(found["servers"])}
-    heading = "A connection accepted, one echo, closed"
+def accept(case: str, found: Mapping[str, Any]) -> Figure:
+    rows = {"µs of CPU": rows_of(found["cases"][case])}
+    heading = f"A connection accepted, one echo, closed ({case})"
     return panels(heading, rows, lambda title, name: f"{rows[title][name]:.0f} µs", note_of(found))
+
+
+def tail(kind: str, found: Mapping[str, Any]) -> Figure:
+    """Draw within which time 99% of the messages came, the median of the windows."""
+    rows: dict[str, dict[str, float]] = {}
+    for each in found["cases"]:
+        if each["kind"] == kind:
+            waits = {name: median([one["waits"][1] for one in windows]) for name, windows in each["servers"].items()}
+            rows[f"{each['rate']:,}/s"] = {name: waits[name] for name in LABELS if name in waits}
+    heading = f"99% are back so many µs after they were due ({kind})"
+    return panels(heading, rows, lambda title, name: f"{rows[title][name]:,.0f} µs", note_of(found), 2)
 
 
 def loop(found: Mapping[str, Any]) -> Figure:
@@ -178,8 +226,17 @@ def loop(found: Mapping[str, Any]) -> Figure:
     return panels(heading, rows, lambda title, name: f"{costs[title][name]:,.0f} ns", note_of(found), 3)
 
 
-PICTURES = {"echo": ("echo", echo), "matrix": ("echo", matrix), "memory": ("memory", memory)}
-PICTURES |= {"accept": ("accept", accept), "loop": ("loop", loop)}
+Draw = Callable[[Mapping[str, Any]], Figure]
+
+PICTURES: dict[str, tuple[str, Draw]] = {
+    "echo": ("echo", echo),
+    "matrix": ("echo", matrix),
+    "loop": ("loop", loop),
+    **{name: ("echo", partial(road, name)) for name in ("raw", "tls", "unix", "broadcast")},
+    **{f"memory-{case}": ("memory", partial(memory, case)) for case in ("tcp", "tls", "silent")},
+    **{f"accept-{case}": ("accept", partial(accept, case)) for case in ("tcp", "tls")},
+    **{f"tail-{kind}": ("tail", partial(tail, kind)) for kind in ("tcp", "tls")},
+}
 
 
 def draw(name: str, file: Path) -> None:
@@ -191,7 +248,12 @@ def draw(name: str, file: Path) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
-        picture(read(figures)).savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        try:
+            drawn = picture(read(figures))
+        except LookupError:
+            print(f"{name}: not in {figures.name} yet")
+            return
+        drawn.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     print(file)
 
 

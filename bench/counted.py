@@ -2,7 +2,8 @@
 
 Each time is in a child of its own: they share the start, which takes longer than the work. Everything happens in one
 thread and in a fixed order: the peers are sockets of the same process, so every run of a workload executes the same
-instructions.
+instructions. Whatever a turn of the reactor does stands between two calls of getppid(2), which nothing else makes: so
+its system calls can be told from the peers'.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import gc
 import os
 import selectors
 import socket
+import ssl
 import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from reactor import FramedProtocol, Framing, Reactor
+from race import CERTIFICATE
+from reactor_side import Broadcast, Messages, Raw, Reads
+
+from reactor import Framing, Protocol, Reactor
 
 SIZE = 64
 FRAMING = Framing()
@@ -27,51 +32,98 @@ ACCEPTED = 16  # as many as one turn takes
 FIRST = 20  # rounds that aren't counted: the interpreter specializes the code, and caches fill
 
 
-class Messages(FramedProtocol):
-    """A callback per message."""
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return TLS for a server and for who trusts any."""
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    server.load_cert_chain(CERTIFICATE)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    return server, client
 
-    def message_received(self, message: bytes) -> None:
-        self.send(message)
+
+def turn(reactor: Reactor) -> None:
+    """Make a turn, and mark its system calls."""
+    os.getppid()
+    reactor.run_once(0)
+    os.getppid()
 
 
-class Reads(FramedProtocol):
-    """A callback per read."""
+def attempt(step: Callable[[Any], int], data: memoryview) -> int:
+    """Send or take what goes at once."""
+    try:
+        return step(data)
+    except BlockingIOError:
+        return 0
 
-    def messages_received(self, messages: Any) -> None:
-        self.send_many(messages)
+
+def take(reactor: Reactor, peer: socket.socket, count: int, into: bytearray) -> None:
+    """Receive so much, with as many turns as that takes."""
+    while count > 0:
+        try:
+            count -= peer.recv_into(into)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            turn(reactor)
+
+
+def shake_hands(reactor: Reactor, peer: ssl.SSLSocket) -> None:
+    while True:
+        try:
+            return peer.do_handshake()
+        except ssl.SSLWantReadError:
+            turn(reactor)
 
 
 def peers_of(
-    reactor: Reactor, protocol: type[FramedProtocol], connections: int, stack: ExitStack
-) -> list[socket.socket]:
+    reactor: Reactor, protocol: type[Protocol], connections: int, stack: ExitStack, is_tls: bool = False
+) -> list[Any]:
     """Connect the reactor so often, and return the other ends."""
-    peers = []
+    peers: list[Any] = []
+    server, client = contexts() if is_tls else (None, None)
     for _ in range(connections):
         ours, peer = (stack.enter_context(each) for each in socket.socketpair())
-        reactor.connect_tcp(protocol, "", 0, sock=ours)
+        peer.setblocking(False)
+        reactor.connect_tcp(protocol, "", 0, sock=ours, tls=client, server_hostname="localhost" if client else None)
+        if server:
+            peer = server.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
+            shake_hands(reactor, stack.enter_context(peer))
         peers.append(peer)
-    reactor.run_once(0)
+    turn(reactor)
     return peers
 
 
 @contextmanager
 def echo_turns(
-    protocol: type[FramedProtocol], batch: int = 1, size: int = SIZE, connections: int = CONNECTIONS
+    protocol: type[Protocol], request: bytes, connections: int = CONNECTIONS, is_tls: bool = False
 ) -> Iterator[Callable[[], object]]:
-    """Yield what sends a batch to every connection, makes a turn, and takes the answers."""
-    request, answer = FRAMING.encode_many([bytes(size)] * batch), bytearray(1 << 20)
+    """Yield what sends a request to every connection, makes a turn, and takes the answers."""
+    answer = bytearray(1 << 20)
     with ExitStack() as stack:
         reactor = stack.enter_context(Reactor())
-        peers = peers_of(reactor, protocol, connections, stack)
+        peers = peers_of(reactor, protocol, connections, stack, is_tls)
 
-        def turn() -> None:
+        def exchange() -> None:
             for peer in peers:
                 peer.send(request)
-            reactor.run_once(0)
+            turn(reactor)
             for peer in peers:
-                assert peer.recv_into(answer) == len(request)
+                take(reactor, peer, len(request), answer)
 
-        yield turn
+        yield exchange
+
+
+@contextmanager
+def broadcasting() -> Iterator[Callable[[], object]]:
+    """Yield what sends one message, of which every connection is sent a copy."""
+    request, answer = FRAMING.encode(bytes(SIZE)), bytearray(1 << 16)
+    with ExitStack() as stack:
+        reactor = stack.enter_context(Reactor())
+        peers = peers_of(reactor, Broadcast, CONNECTIONS, stack)
+
+        def exchange() -> None:
+            peers[0].send(request)
+            for peer in peers:
+                take(reactor, peer, len(request), answer)
+
+        yield exchange
 
 
 @contextmanager
@@ -90,26 +142,20 @@ def yardstick() -> Iterator[Callable[[], object]]:
             selector.register(ours, selectors.EVENT_READ)
             peers.append(peer)
 
-        def turn() -> None:
+        def exchange() -> None:
             for peer in peers:
                 peer.send(request)
+            os.getppid()
             for key, _ in selector.select(0):
                 sock: Any = key.fileobj
                 sock.recv_into(data)
                 (length,) = unpack(data)
                 sock.send(struct.pack(">I", length) + data[4 : 4 + length])
+            os.getppid()
             for peer in peers:
                 assert peer.recv_into(answer) == len(request)
 
-        yield turn
-
-
-def attempt(step: Callable[[Any], int], data: memoryview) -> int:
-    """Send or take what goes at once."""
-    try:
-        return step(data)
-    except BlockingIOError:
-        return 0
+        yield exchange
 
 
 @contextmanager
@@ -119,39 +165,44 @@ def large_turns(size: int) -> Iterator[Callable[[], object]]:
     with ExitStack() as stack:
         reactor = stack.enter_context(Reactor())
         (peer,) = peers_of(reactor, Messages, 1, stack)
-        peer.setblocking(False)
 
-        def turns() -> None:
+        def exchange() -> None:
             sent = taken = 0
             while taken < len(request):
                 sent += attempt(peer.send, request[sent:])
-                reactor.run_once(0)
+                turn(reactor)
                 taken += attempt(peer.recv_into, answer)
 
-        yield turns
+        yield exchange
 
 
 @contextmanager
-def accepting() -> Iterator[Callable[[], object]]:
+def accepting(at_once: int, is_tls: bool = False) -> Iterator[Callable[[], object]]:
     """Yield what makes connections, has a message echoed on each, and ends them; turns until each step is through."""
-    request, answer = FRAMING.encode(bytes(SIZE)), memoryview(bytearray(1 << 16))
+    request, answer = FRAMING.encode(bytes(SIZE)), bytearray(1 << 16)
+    theirs, mine = contexts() if is_tls else (None, None)
     with Reactor() as reactor:
-        server = reactor.listen_tcp(Messages, "127.0.0.1", 0)
+        server = reactor.listen_tcp(Messages, "127.0.0.1", 0, tls=theirs)
 
-        def turns() -> None:
-            peers = [socket.socket() for _ in range(ACCEPTED)]
-            for peer in peers:
-                peer.connect(server.addresses[0])
-                peer.send(request)
-                peer.setblocking(False)
-            for peer in peers:
-                while not attempt(peer.recv_into, answer):
-                    reactor.run_once(0)
+        def dial() -> Any:
+            peer: Any = socket.socket()
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else the clock tells when a message leaves
+            peer.connect(server.addresses[0])
+            peer.setblocking(False)
+            if mine:
+                peer = mine.wrap_socket(peer, do_handshake_on_connect=False)
+                shake_hands(reactor, peer)
+            peer.send(request)
+            return peer
+
+        def exchange() -> None:
+            for peer in [dial() for _ in range(at_once)]:
+                take(reactor, peer, len(request), answer)
                 peer.close()
             while server.connections:
-                reactor.run_once(0)
+                turn(reactor)
 
-        yield turns
+        yield exchange
 
 
 @contextmanager
@@ -160,7 +211,7 @@ def idle() -> Iterator[Callable[[], object]]:
     with ExitStack() as stack:
         reactor = stack.enter_context(Reactor())
         peers_of(reactor, Messages, CONNECTIONS, stack)
-        yield lambda: reactor.run_once(0)
+        yield lambda: turn(reactor)
 
 
 @contextmanager
@@ -180,12 +231,12 @@ def timers() -> Iterator[Callable[[], object]]:
     """A hundred timers set, and run by one turn."""
     with Reactor(clock=lambda: 0.0) as reactor:
 
-        def turn() -> None:
+        def run() -> None:
             for _ in range(100):
                 reactor.call_at(0.0, int)
-            reactor.run_once(0)
+            turn(reactor)
 
-        yield turn
+        yield run
 
 
 @contextmanager
@@ -193,12 +244,12 @@ def calls() -> Iterator[Callable[[], object]]:
     """A hundred calls queued, and run by one turn."""
     with Reactor() as reactor:
 
-        def turn() -> None:
+        def run() -> None:
             for _ in range(100):
                 reactor.call_soon(int)
-            reactor.run_once(0)
+            turn(reactor)
 
-        yield turn
+        yield run
 
 
 class Work:
@@ -210,15 +261,35 @@ class Work:
         self.rounds = rounds
 
 
+def echo(
+    protocol: type[Protocol], request: bytes, messages: int = 1, rounds: int = 50, connections: int = CONNECTIONS
+) -> Work:
+    return Work(lambda: echo_turns(protocol, request, connections), connections * messages, rounds)
+
+
+def tls_echo(request: bytes, messages: int = 1, rounds: int = 50, connections: int = 4) -> Work:
+    """Few connections, since valgrind takes its time for ciphers."""
+    return Work(lambda: echo_turns(Messages, request, connections, is_tls=True), connections * messages, rounds)
+
+
+SMALL, LARGE = FRAMING.encode(bytes(SIZE)), FRAMING.encode(bytes(16 << 10))
+
 WORK = {
     "yardstick": Work(yardstick, CONNECTIONS),
-    "ping-pong": Work(lambda: echo_turns(Messages), CONNECTIONS),
-    "ping-pong, one connection": Work(lambda: echo_turns(Messages, connections=1), 1, 1000),
-    "pipelined, a callback a message": Work(lambda: echo_turns(Messages, BATCH), CONNECTIONS * BATCH, 10),
-    "pipelined, a callback a read": Work(lambda: echo_turns(Reads, BATCH), CONNECTIONS * BATCH, 10),
-    "16 KiB": Work(lambda: echo_turns(Messages, size=16 << 10), CONNECTIONS),
+    "ping-pong": echo(Messages, SMALL),
+    "ping-pong, one connection": echo(Messages, SMALL, rounds=1000, connections=1),
+    "pipelined, a callback a message": echo(Messages, SMALL * BATCH, BATCH, 10),
+    "pipelined, a callback a read": echo(Reads, SMALL * BATCH, BATCH, 10),
+    "16 KiB": echo(Messages, LARGE),
     "1 MiB": Work(lambda: large_turns(1 << 20), 1, 20),
-    "accept": Work(accepting, ACCEPTED),
+    "raw, 64 B": echo(Raw, bytes(SIZE)),
+    "raw, 16 KiB": echo(Raw, bytes(16 << 10)),
+    "TLS, ping-pong": tls_echo(SMALL),
+    "TLS, pipelined, a callback a message": tls_echo(SMALL * BATCH, BATCH, 10),
+    "TLS, 16 KiB": tls_echo(LARGE),
+    "broadcast": Work(broadcasting, CONNECTIONS),
+    "accept": Work(lambda: accepting(ACCEPTED), ACCEPTED),
+    "accept, TLS": Work(lambda: accepting(1, is_tls=True), 1, 20),
     "idle turn": Work(idle, 1, 1000),
     "decode": Work(decoding, 1000),
     "encode_many": Work(encoding, 1000),

@@ -14,13 +14,41 @@ from reactor import Framing
 from reactor.framing import _codec_c, _codec_py
 
 Decode = Callable[[bytes], list[bytes]]
+Unpack = Callable[[bytes, int], tuple[int, ...]]
+
+UNPACK: Unpack = struct.Struct(">I").unpack_from
 
 FRAMING = Framing()
 LIMIT = FRAMING.max_frame_length
 
 
 class StructLoop:
-    """What a user writes by hand: a bytearray, struct, a limit."""
+    """The best that a user writes by hand: bytes parsed where they lie, one slice a frame, a limit."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def feed(self, data: bytes, unpack: Unpack = UNPACK) -> list[bytes]:
+        if self._tail:
+            data = self._tail + data
+        frames: list[bytes] = []
+        add, limit = frames.append, LIMIT
+        pos, body, size = 0, 4, len(data)
+        while body <= size:
+            (length,) = unpack(data, pos)
+            if length > limit:
+                raise ValueError("frame too large")
+            end = body + length
+            if end > size:
+                break
+            add(data[body:end])
+            pos, body = end, end + 4
+        self._tail = data[pos:]
+        return frames
+
+
+class BytearrayLoop:
+    """What people write: a bytearray, `struct`, a copy out of it."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -77,7 +105,8 @@ def decoders() -> dict[str, Decode]:
         "floor": codec_floor().decode,
         "reactor compiled": _codec_c.Decoder(FRAMING).feed,
         "reactor pure": _codec_py.Decoder(FRAMING).feed,
-        "struct loop": StructLoop().feed,
+        "struct loop, tuned": StructLoop().feed,
+        "struct loop, plain": BytearrayLoop().feed,
         "msgpack": Msgpack().feed,
         "Twisted": Receiver().feed,
     }

@@ -1,4 +1,4 @@
-"""Races of echo servers: each has a core of its own, the load has the other, and short windows go round in turns.
+"""Races of servers: each has a core of its own, the load has the other, and short windows go round in turns.
 
 All servers of a case are up at once with all their connections, and idle but for the one whose turn it is: whatever
 slows the machine down for a while slows all of them. A window ends when the last answer is back, so the server has come
@@ -12,33 +12,57 @@ import os
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, NamedTuple
+from tempfile import TemporaryDirectory
+from typing import IO, Any, NamedTuple, TypeVar
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE / "out"
+CERTIFICATE = OUT / "server.pem"
 SERVER_CORE, LOAD_CORE = 0, 1
 FLOOR = "C floor"
 
+T = TypeVar("T")
+
 
 class Case(NamedTuple):
-    """So many connections, each with so many messages of `size` bytes in flight."""
+    """So many connections, each with so many messages of `size` bytes in flight; and what is done with them.
+
+    `kind`: frames that are echoed over "tcp", "tls" or "unix"; "raw": bytes that are; "broadcast": a frame that is sent
+    to all connections.
+    """
 
     connections: int
     in_flight: int
     size: int
+    kind: str = "tcp"
 
     def __str__(self) -> str:
         units = {1 << 20: "MiB", 1 << 10: "KiB", 1: "B"}
         unit = next(unit for unit in units if self.size >= unit)
-        return f"{self.connections:,} x {self.in_flight} x {self.size // unit} {units[unit]}"
+        numbers = f"{self.connections:,} x {self.in_flight} x {self.size // unit} {units[unit]}"
+        return numbers if self.kind == "tcp" else f"{self.kind}, {numbers}"
 
     @property
     def bytes(self) -> int:
         """What is under way at once, and so the least that a window carries."""
         return self.connections * self.in_flight * self.size
+
+    @property
+    def road(self) -> str:
+        return self.kind if self.kind in ("tls", "unix") else "tcp"
+
+    @property
+    def header(self) -> int:
+        """How many bytes of length the load puts in front of a message."""
+        return 0 if self.kind == "raw" else 4
+
+    @property
+    def verb(self) -> str:
+        """What the load is told to do."""
+        return "broadcast" if self.kind == "broadcast" else "echo"
 
 
 class Window(NamedTuple):
@@ -76,11 +100,27 @@ class Figures(NamedTuple):
 
 
 def build() -> None:
-    """Compile the floor and the loads."""
+    """Make what a race needs: the floor and the loads, a certificate, descriptors."""
     OUT.mkdir(exist_ok=True)
     for name in ("echo", "load", "dial"):
         source = HERE / "floor" / f"{name}.c"
-        subprocess.run(["cc", "-O2", "-Wall", "-o", str(OUT / name), str(source)], check=True)
+        subprocess.run(["cc", "-O2", "-Wall", "-o", str(OUT / name), str(source), "-ldl"], check=True)
+    make_certificate()
+    allow_descriptors()
+
+
+def make_certificate() -> None:
+    """Write a key and what signs it: an elliptic curve's, as most servers have today."""
+    import trustme
+
+    OUT.mkdir(exist_ok=True)
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(CERTIFICATE))
+
+
+def allow_descriptors() -> None:
+    """Let this process and its children have as many descriptors as may be had."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Program:
@@ -96,6 +136,9 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
         self._child.kill()
         self._child.communicate()
 
@@ -120,17 +163,23 @@ class Program:
         return pipe
 
 
-def server(name: str) -> Program:
-    """Start an echo server: the floor, or one of servers.py; a twin may stand before its name, "pure:"."""
-    twin, _, function = name.rpartition(":")
+def server(name: str, kind: str, stack: ExitStack) -> Program:
+    """Start a server: the floor, or one of servers.py; a twin may stand before its name, "pure:"."""
+    twin, _, words = name.rpartition(":")
     extra = {"REACTOR_EXTENSION": {"pure": "0", "compiled": "1"}[twin]} if twin else {}
-    command = [str(OUT / "echo")] if name == FLOOR else [sys.executable, str(HERE / "servers.py"), function]
-    return Program(SERVER_CORE, command, extra)
+    where = {"tls": [str(CERTIFICATE)], "unix": [stack.enter_context(TemporaryDirectory()) + "/s"]}.get(kind, [])
+    if name == FLOOR:
+        command = [str(OUT / "echo"), kind, *where]
+    else:
+        road = kind if where else "tcp"
+        command = [sys.executable, str(HERE / "servers.py"), words, road, *(where or [""])]
+    return stack.enter_context(Program(SERVER_CORE, command, extra))
 
 
-def load(port: str, case: Case, stack: ExitStack) -> Program:
+def load(address: str, case: Case, stack: ExitStack) -> Program:
     """Start a load, and return it when its connections are made."""
-    program = stack.enter_context(Program(LOAD_CORE, [str(OUT / "load"), port, *map(str, case)], {}))
+    numbers = map(str, (case.header, case.connections, case.in_flight, case.size))
+    program = stack.enter_context(Program(LOAD_CORE, [str(OUT / "load"), case.road, address, *numbers], {}))
     assert program.hear() == "ready"
     return program
 
@@ -139,31 +188,27 @@ class Runner:
     """One server with its load, at rest between windows."""
 
     def __init__(self, name: str, case: Case, stack: ExitStack) -> None:
-        self.server = stack.enter_context(server(name))
+        self.server = server(name, case.kind, stack)
         self._load = load(self.server.hear(), case, stack)
 
-    def window(self, milliseconds: int) -> Window:
+    def measure(self, order: str) -> tuple[Window, list[int]]:
+        """Let the load do what it is told; return the window, and what else it says."""
         before = self.server.cpu_ns()
-        self._load.tell(str(milliseconds))
-        messages, nanoseconds = map(int, self._load.hear().split())
-        return Window((self.server.cpu_ns() - before) / messages / 1e3, messages / nanoseconds * 1e9)
+        self._load.tell(order)
+        messages, nanoseconds, *more = map(int, self._load.hear().split())
+        return Window((self.server.cpu_ns() - before) / messages / 1e3, messages / nanoseconds * 1e9), more
 
 
-def race(case: Case, names: Sequence[str], rounds: int, milliseconds: int) -> dict[str, Figures]:
-    """Measure all servers in one case: a window each to warm up, then windows in turns."""
-    allow_descriptors()
-    found: dict[str, Figures] = {name: Figures([]) for name in names}
+def in_turns(
+    names: Sequence[str], start: Callable[[str, ExitStack], Any], window: Callable[[Any], T], rounds: int
+) -> dict[str, list[T]]:
+    """Start all servers, make a window of each to warm up, then windows in turns."""
+    found: dict[str, list[T]] = {name: [] for name in names}
     with ExitStack() as stack:
-        runners = {name: Runner(name, case, stack) for name in names}
+        runners = {name: start(name, stack) for name in names}
         for runner in runners.values():
-            runner.window(milliseconds)
+            window(runner)
         for _ in range(rounds):
             for name, runner in runners.items():
-                found[name].windows.append(runner.window(milliseconds))
+                found[name].append(window(runner))
     return found
-
-
-def allow_descriptors() -> None:
-    """Let children have as many descriptors as may be had."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 OUT = Path(__file__).resolve().parent / "out"
-PACKAGES = ("reactor", "uvloop", "twisted")
+PACKAGES = ("reactor", "uvloop", "aiofastnet", "twisted")
 
 
 def median(figures: Sequence[float]) -> float:

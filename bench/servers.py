@@ -1,136 +1,112 @@
-"""The echo servers that the bench compares: `python servers.py NAME` prints the port and serves until it is killed.
+"""The servers that the bench compares: `python servers.py LIBRARY_PROTOCOL ROAD WHERE`.
 
-Each peer comes twice: as people write it, and tuned as well as we could, so that its authors would accept it.
-A server imports only what it needs.
+It prints its address, a port or a path, and serves until it is killed. ROAD is tcp, tls or unix; WHERE the path of the
+socket, or the file of the certificate. A server imports only what it needs.
+
+Each peer's framed echo comes twice: as people write it, and tuned as well as we could, so that its authors would
+accept it.
 """
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Callable
 from typing import Any
 
-LIMIT = 1 << 20
+
+def tls_of(road: str, where: str) -> ssl.SSLContext | None:
+    """Return what a server shows to its peers, None where it needs nothing."""
+    if road != "tls":
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(where)
+    return context
 
 
-def reactor_messages() -> None:
-    """reactor, a callback per message."""
-    from reactor import FramedProtocol
+def reactor(protocol: str, road: str, where: str) -> None:
+    from reactor_side import PROTOCOLS
 
-    class Echo(FramedProtocol):
-        def message_received(self, message: bytes) -> None:
-            self.send(message)
-
-    _reactor(Echo)
-
-
-def reactor_reads() -> None:
-    """reactor, a callback per read."""
-    from reactor import FramedProtocol
-
-    class Echo(FramedProtocol):
-        def messages_received(self, messages: Any) -> None:
-            self.send_many(messages)
-
-    _reactor(Echo)
-
-
-def _reactor(factory: Callable[[], Any]) -> None:
     from reactor import Reactor
 
     with Reactor() as reactor:
-        server = reactor.listen_tcp(factory, "127.0.0.1", 0)
-        print(server.addresses[0][1], flush=True)
+        factory, tls = PROTOCOLS[protocol], tls_of(road, where)
+        if road == "unix":
+            reactor.listen_unix(factory, where)
+            print(where, flush=True)
+        else:
+            server = reactor.listen_tcp(factory, "127.0.0.1", 0, tls=tls)
+            print(server.addresses[0][1], flush=True)
         reactor.run()
 
 
-def _asyncio(protocol: Callable[[], Any], loop: Any) -> None:
-    import asyncio
+def on_loop(loop: Any, protocol: str, road: str, where: str) -> None:
+    """Serve on a loop of asyncio's kind."""
+    from asyncio_side import PROTOCOLS
+
+    if protocol != "plain":
+        bytearray(1 << 20)  # glibc maps and unmaps pages for each larger read, until something as large was freed once
 
     async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, backlog=4096)
-        print(server.sockets[0].getsockname()[1], flush=True)
+        factory: Any = PROTOCOLS[protocol]
+        if road == "unix":
+            server = await loop.create_unix_server(factory, where, backlog=4096)
+        else:
+            server = await loop.create_server(factory, "127.0.0.1", 0, backlog=4096, ssl=tls_of(road, where))
+        print(where if road == "unix" else server.sockets[0].getsockname()[1], flush=True)
         await server.serve_forever()
 
     loop.run_until_complete(serve())
 
 
-def asyncio_plain() -> None:
-    """asyncio, as people write it."""
+def asyncio(*words: str) -> None:
     import asyncio
 
-    from plain import Plain
-
-    _asyncio(Plain, asyncio.new_event_loop())
+    on_loop(asyncio.new_event_loop(), *words)
 
 
-def asyncio_tuned() -> None:
-    """asyncio, hand-tuned."""
+def uvloop(*words: str) -> None:
+    import uvloop
+
+    on_loop(uvloop.new_event_loop(), *words)
+
+
+def aiofastnet(*words: str) -> None:
+    """Its transports on asyncio's loop."""
     import asyncio
 
-    from tuned import TunedAsyncio
+    import aiofastnet
 
-    _asyncio(TunedAsyncio, asyncio.new_event_loop())
+    on_loop(aiofastnet.patch_loop(asyncio.new_event_loop()), *words)
 
 
-def uvloop_plain() -> None:
-    """uvloop, as people write it."""
+def aiofastuv(*words: str) -> None:
+    """aiofastnet's transports on uvloop."""
+    import aiofastnet
     import uvloop
-    from plain import Plain
 
-    _asyncio(Plain, uvloop.new_event_loop())
-
-
-def uvloop_tuned() -> None:
-    """uvloop, hand-tuned."""
-    import uvloop
-    from tuned import Tuned
-
-    _asyncio(Tuned, uvloop.new_event_loop())
+    on_loop(aiofastnet.patch_loop(uvloop.new_event_loop()), *words)
 
 
-def twisted_plain() -> None:
-    """Twisted's Int32StringReceiver."""
-    from twisted.protocols.basic import Int32StringReceiver
-
-    class Echo(Int32StringReceiver):
-        MAX_LENGTH = LIMIT
-
-        def stringReceived(self, string: bytes) -> None:  # noqa: N802
-            self.sendString(string)
-
-    _twisted(Echo)
-
-
-def twisted_tuned() -> None:
-    """Twisted's Protocol, hand-tuned."""
-    from tuned_twisted import TunedTwisted
-
-    _twisted(TunedTwisted)
-
-
-def _twisted(protocol: Any) -> None:
+def twisted(protocol: str, road: str, where: str) -> None:
     from twisted.internet import reactor
     from twisted.internet.protocol import Factory
+    from twisted_side import PROTOCOLS
 
-    port = reactor.listenTCP(0, Factory.forProtocol(protocol), backlog=4096, interface="127.0.0.1")
-    print(port.getHost().port, flush=True)
+    factory = Factory.forProtocol(PROTOCOLS[protocol])
+    if road == "unix":
+        reactor.listenUNIX(where, factory, backlog=4096)
+        print(where, flush=True)
+    else:
+        print(reactor.listenTCP(0, factory, backlog=4096, interface="127.0.0.1").getHost().port, flush=True)
     reactor.run()
 
 
-SERVERS = {
-    each.__name__: each
-    for each in (
-        reactor_messages,
-        reactor_reads,
-        asyncio_plain,
-        asyncio_tuned,
-        uvloop_plain,
-        uvloop_tuned,
-        twisted_plain,
-        twisted_tuned,
-    )
+LIBRARIES: dict[str, Callable[..., None]] = {
+    each.__name__: each for each in (reactor, asyncio, uvloop, aiofastnet, aiofastuv, twisted)
 }
 
 if __name__ == "__main__":
-    SERVERS[sys.argv[1]]()
+    name, road, where = sys.argv[1:]
+    library, _, protocol = name.partition("_")
+    LIBRARIES[library](protocol, road, where)

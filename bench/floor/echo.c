@@ -1,9 +1,11 @@
-/* The floor of a framed echo server: epoll, one shared buffer, one send a read, and nothing checked.
+/* The floor of an echo server: epoll, one shared buffer, one send a read, and nothing checked.
  *
  * It sends whole frames back, as every server in the bench does, and keeps an unfinished tail per connection. No
  * limits, no timeouts, no write queue: a short send waits for the socket, since the load never stops reading.
  *
- * usage: echo      prints its port on a line of its own
+ * usage: echo PROTOCOL [PATH]   prints its port, or its path, on a line of its own
+ *
+ * PROTOCOL is "framed"; "raw", which sends back what came; or "broadcast", which sends it to all connections.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { READ = 256 * 1024, EVENTS = 1024, MAX_FD = 65536 };
@@ -27,6 +30,9 @@ struct tail {
 
 static uint8_t shared[READ];
 static struct tail tails[MAX_FD];
+static uint8_t is_open[MAX_FD];
+static int highest;
+static enum { FRAMED, RAW, BROADCAST } protocol;
 
 static void send_all(int fd, const uint8_t *data, size_t size)
 {
@@ -69,6 +75,13 @@ static void keep(struct tail *tail, const uint8_t *data, size_t size)
     tail->size += size;
 }
 
+static void send_to_all(const uint8_t *data, size_t size)
+{
+    for (int fd = 0; fd <= highest; fd++)
+        if (is_open[fd])
+            send_all(fd, data, size);
+}
+
 static void serve(int fd)
 {
     struct tail *tail = &tails[fd];
@@ -78,11 +91,16 @@ static void serve(int fd)
             return;
         free(tail->bytes);
         memset(tail, 0, sizeof *tail);
+        is_open[fd] = 0;
         close(fd);
         return;
     }
     const uint8_t *data = shared;
     size_t size = (size_t)count;
+    if (protocol == RAW)
+        return send_all(fd, data, size);
+    if (protocol == BROADCAST)
+        return send_to_all(data, size);
     if (tail->size) {
         keep(tail, data, size);
         data = tail->bytes;
@@ -99,19 +117,35 @@ static void serve(int fd)
     }
 }
 
-int main(void)
+static int listening(const char *path)
 {
-    int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), poller = epoll_create1(0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
+    struct sockaddr_in port = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_un place = {.sun_family = AF_UNIX};
+    struct sockaddr *address = path ? (struct sockaddr *)&place : (struct sockaddr *)&port;
+    socklen_t length = path ? sizeof place : sizeof port;
+    int listener = socket(path ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    if (path)
+        strncpy(place.sun_path, path, sizeof place.sun_path - 1);
+    if (bind(listener, address, length) || listen(listener, 4096))
+        exit(1);
+    getsockname(listener, address, &length);
+    if (path)
+        printf("%s\n", path);
+    else
+        printf("%d\n", ntohs(port.sin_port));
+    fflush(stdout);
+    return listener;
+}
+
+int main(int words, char **word)
+{
+    int one = 1, poller = epoll_create1(0), listener = listening(words > 2 ? word[2] : NULL);
     static struct epoll_event events[EVENTS];
     struct epoll_event interest = {.events = EPOLLIN, .data.fd = listener};
 
-    if (bind(listener, (struct sockaddr *)&address, length) || listen(listener, 4096))
-        return 1;
-    getsockname(listener, (struct sockaddr *)&address, &length);
-    printf("%d\n", ntohs(address.sin_port));
-    fflush(stdout);
+    if (words > 1)
+        protocol = !strcmp(word[1], "raw") ? RAW : !strcmp(word[1], "broadcast") ? BROADCAST : FRAMED;
     epoll_ctl(poller, EPOLL_CTL_ADD, listener, &interest);
     for (;;) {
         int ready = epoll_wait(poller, events, EVENTS, -1);
@@ -124,6 +158,8 @@ int main(void)
             while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0 && fd < MAX_FD) {
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
                 interest.data.fd = fd;
+                is_open[fd] = 1;
+                highest = fd > highest ? fd : highest;
                 epoll_ctl(poller, EPOLL_CTL_ADD, fd, &interest);
             }
         }

@@ -1,166 +1,231 @@
-/* The load: connections that each keep some framed messages in flight to an echo server. Not the bottleneck.
+/* The load: connections that exchange messages with a server under test. Not the bottleneck.
  *
- * It connects, says "ready", and then makes a window for each line that it reads: a number of milliseconds in which
- * every whole message that comes back is answered by a new one. Then it takes the last answers, so that nothing is left
- * under way and the server has come to rest, and prints how many messages came back and how many nanoseconds it took.
+ * It connects, says "ready", and then makes a window for each line that it reads:
  *
- * usage: load PORT CONNECTIONS IN_FLIGHT SIZE
+ *   echo MS         IN_FLIGHT messages are kept under way on each connection for so many milliseconds: every whole one
+ *                   that comes back is answered by a new one.
+ *   broadcast MS    the first connection sends a message, which comes to all connections; then the next one.
+ *   pace MS RATE    messages are sent at a fixed rate, in turns over the connections, whether answers come or not.
+ *                   How long one took counts from the moment it was due.
+ *
+ * In the end it takes the last answers, so that nothing is left under way and the server has come to rest, and prints
+ * how many messages came and how many nanoseconds it took; for `pace` also the nanoseconds within which 50%, 99% and
+ * 99.9% of them came, and the most.
+ *
+ * HEADER is the size of the length in front of each message, 4, or 0 for bytes without frames.
+ *
+ * usage: load ROAD ADDRESS HEADER CONNECTIONS IN_FLIGHT SIZE
  */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "peer.h"
 
-enum { READ = 1 << 20, EVENTS = 1024, PATIENCE_MS = 20000 };
-
-struct peer {
-    int fd;
-    size_t came;    /* bytes of a message that is not whole yet */
-    size_t to_send; /* bytes of messages that are not sent yet */
-};
-
-static uint8_t sink[READ];
 static uint8_t *batch; /* IN_FLIGHT messages */
 static size_t batch_size, message_size;
-static int poller;
+static struct peer *peers;
+static long connections, under_way, messages;
 
-static void fail(const char *what)
-{
-    perror(what);
-    exit(1);
-}
-
-static int64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-static void want(struct peer *peer, uint32_t events)
-{
-    struct epoll_event interest = {.events = events, .data.ptr = peer};
-    if (epoll_ctl(poller, EPOLL_CTL_MOD, peer->fd, &interest))
-        fail("epoll_ctl");
-}
+static int64_t begun, interval; /* of a pace */
+static int64_t *waits;
 
 /* Send what is due. All messages are the same bytes, so any whole number of them is the end of the batch. */
 static void push(struct peer *peer)
 {
     while (peer->to_send) {
-        size_t size = peer->to_send < batch_size ? peer->to_send : batch_size;
-        ssize_t sent = send(peer->fd, batch + batch_size - size, size, MSG_NOSIGNAL);
+        size_t part = (peer->to_send - 1) % message_size + 1; /* of the message that has been begun */
+        size_t size = peer->to_send < batch_size ? peer->to_send : batch_size - message_size + part;
+        ssize_t sent = send_some(peer, batch + batch_size - size, size);
         if (sent < 0 && errno == EAGAIN) {
-            want(peer, EPOLLIN | EPOLLOUT);
+            want(peer, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
             return;
         }
-        if (sent < 0)
+        if (sent <= 0)
             fail("send");
         peer->to_send -= (size_t)sent;
     }
 }
 
-/* Read once; return how many messages are whole now. */
+/* Read what is there: a socket once, a TLS session until it has no record left. Return how many messages are whole. */
 static long pull(struct peer *peer)
 {
-    ssize_t count = recv(peer->fd, sink, READ, 0);
-    if (count < 0 && errno == EAGAIN)
-        return 0;
-    if (count <= 0)
-        fail("recv");
-    peer->came += (size_t)count;
-    long whole = (long)(peer->came / message_size);
-    peer->came %= message_size;
+    long whole = 0;
+    do {
+        ssize_t count = receive_some(peer);
+        if (count < 0 && errno == EAGAIN)
+            break;
+        if (count <= 0)
+            fail("recv");
+        peer->came += (size_t)count;
+        whole += (long)(peer->came / message_size);
+        peer->came %= message_size;
+    } while (peer->tls);
     return whole;
 }
 
-static struct peer *dial(int port)
+/* Note how long messages took; the k-th on a connection was due k rounds behind the first. */
+static void note(struct peer *peer, long whole)
 {
-    int one = 1;
-    struct peer *peer = calloc(1, sizeof *peer);
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    peer->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (peer->fd < 0 || connect(peer->fd, (struct sockaddr *)&address, sizeof address))
-        fail("connect");
-    if (setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) || fcntl(peer->fd, F_SETFL, O_NONBLOCK))
-        fail("setsockopt");
-    struct epoll_event interest = {.events = EPOLLIN, .data.ptr = peer};
-    if (epoll_ctl(poller, EPOLL_CTL_ADD, peer->fd, &interest))
-        fail("epoll_ctl");
-    return peer;
+    int64_t time = now();
+    for (long last = messages + whole; messages < last; messages++, peer->taken++)
+        waits[messages] = time - (begun + (peer->taken * connections + peer->place) * interval);
 }
 
-/* Keep all connections busy until the deadline, then take what is still under way. Return the messages that came. */
-static long window(struct peer **peers, int connections, int in_flight, int64_t deadline)
+typedef void taking(struct peer *, long whole, int going_on);
+
+static void echo(struct peer *peer, long whole, int going_on)
+{
+    messages += whole;
+    if (going_on)
+        peer->to_send += (size_t)whole * message_size;
+    else
+        under_way -= whole;
+}
+
+static void broadcast(struct peer *peer, long whole, int going_on)
+{
+    (void)peer;
+    messages += whole;
+    under_way -= whole;
+    if (!under_way && going_on) {
+        under_way = connections;
+        peers[0].to_send = message_size;
+        push(&peers[0]);
+    }
+}
+
+static void pace(struct peer *peer, long whole, int going_on)
+{
+    (void)going_on;
+    note(peer, whole);
+    under_way -= whole;
+}
+
+/* Do what the sockets are ready for. */
+static void step(int patience, int going_on, taking *take)
 {
     static struct epoll_event events[EVENTS];
-    long messages = 0, under_way = (long)connections * in_flight;
-    for (int i = 0; i < connections; i++) {
-        peers[i]->to_send = batch_size;
-        push(peers[i]);
+    int ready = epoll_wait(poller, events, EVENTS, patience);
+    if (ready == 0 && patience) {
+        fprintf(stderr, "load: %ld answers did not come\n", under_way);
+        exit(1);
     }
-    while (under_way) {
-        int ready = epoll_wait(poller, events, EVENTS, PATIENCE_MS), going_on = now() < deadline;
-        if (ready == 0) {
+    for (int i = 0; i < ready; i++) {
+        struct peer *peer = events[i].data.ptr;
+        size_t waited = peer->to_send;
+        if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+            take(peer, pull(peer), going_on);
+        if (peer->to_send)
+            push(peer);
+        if (waited && !peer->to_send)
+            want(peer, EPOLL_CTL_MOD, EPOLLIN);
+    }
+}
+
+/* Keep busy until the deadline, then take what is still under way. */
+static void closed_loop(int64_t deadline, long senders, size_t size, taking *take)
+{
+    for (long i = 0; i < senders; i++) {
+        peers[i].to_send = size;
+        push(&peers[i]);
+    }
+    while (under_way)
+        step(PATIENCE_MS, now() < deadline, take);
+}
+
+/* Send each message when it is due, and look for answers all the time: the load never sleeps. */
+static void open_loop(int64_t nanoseconds, long rate)
+{
+    interval = 1000000000 / rate;
+    long count = (long)(nanoseconds / interval);
+    waits = realloc(waits, ((size_t)count + 1) * sizeof *waits);
+    for (long i = 0; i < connections; i++)
+        peers[i].taken = 0;
+    begun = now();
+    int64_t end = begun + nanoseconds + (int64_t)PATIENCE_MS * 1000000;
+    for (long sent = 0; sent < count || under_way;) {
+        int64_t time = now();
+        for (; sent < count && begun + sent * interval <= time; sent++, under_way++) {
+            struct peer *peer = &peers[sent % connections];
+            peer->to_send += message_size;
+            push(peer);
+        }
+        step(0, 1, pace);
+        if (time > end) {
             fprintf(stderr, "load: %ld answers did not come\n", under_way);
             exit(1);
         }
-        for (int i = 0; i < ready; i++) {
-            struct peer *peer = events[i].data.ptr;
-            size_t waited = peer->to_send;
-            if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
-                long whole = pull(peer);
-                messages += whole;
-                if (going_on)
-                    peer->to_send += (size_t)whole * message_size;
-                else
-                    under_way -= whole;
-            }
-            if (peer->to_send)
-                push(peer);
-            if (waited && !peer->to_send)
-                want(peer, EPOLLIN);
-        }
     }
-    return messages;
+}
+
+static int order(const void *one, const void *other)
+{
+    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+    return (a > b) - (a < b);
+}
+
+static void print_waits(void)
+{
+    qsort(waits, (size_t)messages, sizeof *waits, order);
+    long last = messages - 1;
+    printf(" %ld %ld %ld %ld", waits[last / 2], waits[last * 99 / 100], waits[last * 999 / 1000], waits[last]);
+}
+
+static void window(const char *kind, long milliseconds, long rate)
+{
+    int64_t begin = now(), nanoseconds = (int64_t)milliseconds * 1000000;
+    long in_flight = (long)(batch_size / message_size);
+    messages = under_way = 0;
+    if (!strcmp(kind, "echo")) {
+        under_way = connections * in_flight;
+        closed_loop(begin + nanoseconds, connections, batch_size, echo);
+    } else if (!strcmp(kind, "broadcast")) {
+        under_way = connections;
+        closed_loop(begin + nanoseconds, 1, message_size, broadcast);
+    } else {
+        open_loop(nanoseconds, rate);
+    }
+    printf("%ld %ld", messages, (long)(now() - begin));
+    if (!strcmp(kind, "pace"))
+        print_waits();
+    printf("\n");
+    fflush(stdout);
+}
+
+static void connect_all(void)
+{
+    peers = calloc((size_t)connections, sizeof *peers);
+    for (long i = 0; i < connections; i++) {
+        peers[i].place = i;
+        dial(&peers[i]);
+        if (peers[i].tls && SSL_do_handshake(peers[i].tls) != 1)
+            fail("handshake");
+        go_on_without_waiting(&peers[i]);
+    }
 }
 
 int main(int count, char **words)
 {
-    if (count != 5) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS IN_FLIGHT SIZE\n");
+    char kind[16], line[128];
+    if (count != 7) {
+        fprintf(stderr, "usage: load ROAD ADDRESS HEADER CONNECTIONS IN_FLIGHT SIZE\n");
         return 2;
     }
-    int port = atoi(words[1]), connections = atoi(words[2]), in_flight = atoi(words[3]), milliseconds;
-    size_t size = (size_t)atol(words[4]);
+    size_t header_size = (size_t)atol(words[3]), in_flight = (size_t)atol(words[5]), size = (size_t)atol(words[6]);
     uint32_t header = htonl((uint32_t)size);
 
-    message_size = 4 + size;
-    batch_size = (size_t)in_flight * message_size;
+    connections = atol(words[4]);
+    message_size = header_size + size;
+    batch_size = in_flight * message_size;
     batch = calloc(1, batch_size);
-    for (int i = 0; i < in_flight; i++)
-        memcpy(batch + (size_t)i * message_size, &header, 4);
-    poller = epoll_create1(0);
-    struct peer **peers = calloc((size_t)connections, sizeof *peers);
-    for (int i = 0; i < connections; i++)
-        peers[i] = dial(port);
+    for (size_t i = 0; i < in_flight && header_size; i++)
+        memcpy(batch + i * message_size, &header, header_size);
+    go_by(words[1], words[2]);
+    connect_all();
     printf("ready\n");
     fflush(stdout);
-    while (scanf("%d", &milliseconds) == 1) {
-        int64_t begin = now();
-        long messages = window(peers, connections, in_flight, begin + (int64_t)milliseconds * 1000000);
-        printf("%ld %ld\n", messages, (long)(now() - begin));
-        fflush(stdout);
+    while (fgets(line, sizeof line, stdin)) {
+        long milliseconds = 0, rate = 1;
+        if (sscanf(line, "%15s %ld %ld", kind, &milliseconds, &rate) < 2)
+            return 2;
+        window(kind, milliseconds, rate);
     }
     return 0;
 }

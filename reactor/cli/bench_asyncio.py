@@ -1,23 +1,31 @@
-"""asyncio's side of bench, as people tune it by hand. Law: every message is an object of its own, and none is too long.
+"""asyncio's protocols as people tune them by hand. Law: every message is an object of its own, and none is too long.
 
 The bytes are parsed where they lie, the answers of a read leave together, and a large message is read into its place.
-An echo's header is the one that came: cutting it out is cheaper than making another.
+A read that is one whole small message, as most are in a talk, goes past the loop. An echo's header is the one that
+came: cutting it out is cheaper than making another. bench/README.md has the figures of each part.
+
+bench/ races these very protocols, in processes that import nothing else of this package: it needs nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import struct
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from ..framing import Framing
+if TYPE_CHECKING:
+    from ..framing import Framing
 
-_READ_SIZE = 64 * 1024  # for asyncio's 256 KiB glibc maps and unmaps pages at each read: up to 5 times the CPU
+READ_SIZE = 64 * 1024  # for asyncio's 256 KiB glibc maps and unmaps pages at each read: up to 5 times the CPU
 _LARGE = 64 * 1024  # an unfinished message of this size is read into its place: a third of the CPU with uvloop
 _SPARES = 16
 _VECTOR_FROM = 4 * 1024  # bytes of an answer: larger ones are cheaper as a vector than joined
 _LAST_SHIFT = 63  # of a varint's tenth byte: no length needs more
+_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}  # of the widths that struct reads
 
 Parsed = tuple[list[bytes], int, int, int]  # answers; of the unfinished frame: begin, begin of its body, missing bytes
+Unpack = Callable[..., tuple[int, ...]]  # of bytes and a position
 
 _spares: list[bytearray] = []  # a bytearray is filled with zeros when it is made, so a few are kept
 
@@ -43,41 +51,48 @@ class Paced(asyncio.BaseProtocol):
 
 
 class Tuned(Paced, asyncio.Protocol):
-    """Echoes frames."""
+    """Echoes frames. A subclass parses them, and looks at the smallest reads itself."""
 
-    def __init__(self, framing: Framing) -> None:
-        self._limit = framing.max_frame_length
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._tail = b""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         if hasattr(transport, "max_size"):  # asyncio's own, not uvloop's
-            transport.max_size = _READ_SIZE
+            transport.max_size = READ_SIZE
 
-    def data_received(self, data: bytes) -> None:
-        if self._tail:
-            data, self._tail = self._tail + data, b""
+    def go_on(self, data: bytes) -> None:
+        """Answer what is whole, and remember the rest."""
         try:
-            answers, pos, body, missing = self._parse(data)
+            answers, pos, body, missing = self.parse(data)
         except ValueError:
-            self.transport.abort()
+            self.abort()
             return
         if answers:
-            self._answer(answers, pos)
+            self.answer(answers, pos)
+        if pos == len(data):
+            return
         if len(data) - body + missing > _LARGE:
-            self.go_on_as(Rest(self, data[pos:body], data[body:], missing))
+            self.keep_large(data[pos:body], data[body:], missing)
         else:
             self._tail = data[pos:]
 
-    def _answer(self, answers: list[bytes], size: int) -> None:
+    def parse(self, data: bytes) -> Parsed:
+        """Return the answers to all whole frames. Raises ValueError for a length that may not be."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def answer(self, answers: list[bytes], size: int) -> None:
         if size < _VECTOR_FROM * len(answers):
             self.transport.write(b"".join(answers))
         else:
             self.transport.writelines(answers)
 
-    def _parse(self, data: bytes) -> Parsed:
-        """Answer every whole frame. Raises ValueError for a length that may not be."""
-        raise NotImplementedError
+    def keep_large(self, header: bytes, begun: bytes, missing: int) -> None:
+        self.go_on_as(Rest(self, header, begun, missing))
 
 
 class Rest(Paced, asyncio.BufferedProtocol):
@@ -114,27 +129,50 @@ def _spare(size: int) -> bytearray:
     return spare if len(spare) >= size else bytearray(size)
 
 
+def _unpack(width: int, byteorder: Any) -> Unpack:
+    """Return what reads a length of a fixed width."""
+    if width in _CODES:
+        return struct.Struct({"big": ">", "little": "<"}[byteorder] + _CODES[width]).unpack_from
+
+    def unpack(data: bytes, pos: int = 0) -> tuple[int]:
+        return (int.from_bytes(data[pos : pos + width], byteorder),)
+
+    return unpack
+
+
 class TunedFixed(Tuned):
     """The length has a fixed width."""
 
-    def __init__(self, framing: Framing) -> None:
-        super().__init__(framing)
-        self._width = framing.length_field_length
-        self._byteorder = framing.byteorder
+    def __init__(self, width: int, byteorder: str, limit: int) -> None:
+        super().__init__(limit)
+        self._numbers = width, width + limit, _unpack(width, byteorder)  # one attribute: each takes its time
 
-    def _parse(self, data: bytes) -> Parsed:
+    def data_received(self, data: bytes) -> None:
+        if self._tail:
+            data, self._tail = self._tail + data, b""
+        width, largest, unpack = self._numbers
+        size = len(data)
+        if width <= size <= largest and unpack(data)[0] == size - width:
+            message = data[width:]
+            if size < _VECTOR_FROM:  # here and not in a function: its call would be a tenth of all this
+                self.transport.write(data[:width] + message)
+            else:
+                self.answer([data[:width], message], size)
+        else:
+            self.go_on(data)
+
+    def parse(self, data: bytes) -> Parsed:
         answers: list[bytes] = []
-        add, from_bytes = answers.append, int.from_bytes
-        pos, size, width, byteorder, limit = 0, len(data), self._width, self._byteorder, self._limit
+        width, _, unpack = self._numbers
+        add, pos, size, limit = answers.append, 0, len(data), self._limit
         while (start := pos + width) <= size:
-            header = data[pos:start]
-            length = from_bytes(header, byteorder)  # with a slice that is made anyway, as fast as struct
+            (length,) = unpack(data, pos)
             if length > limit:
                 raise ValueError
             end = start + length
             if end > size:
                 return answers, pos, start, end - size
-            add(header)
+            add(data[pos:start])
             add(data[start:end])
             pos = end
         return answers, pos, pos, 0
@@ -143,7 +181,20 @@ class TunedFixed(Tuned):
 class TunedVarint(Tuned):
     """The length is a varint."""
 
-    def _parse(self, data: bytes) -> Parsed:
+    def data_received(self, data: bytes) -> None:
+        if self._tail:
+            data, self._tail = self._tail + data, b""
+        size = len(data)
+        if size > 1:
+            length, width = data[0], 1
+            if length > 127:
+                length, width = length & 127 | data[1] << 7, 2
+            if length == size - width <= self._limit and data[width - 1] < 128:
+                self.answer([data[:width], data[width:]], size)
+                return
+        self.go_on(data)
+
+    def parse(self, data: bytes) -> Parsed:
         answers: list[bytes] = []
         add = answers.append
         pos, size, limit = 0, len(data), self._limit
@@ -173,4 +224,6 @@ class TunedVarint(Tuned):
 
 def tuned(framing: Framing) -> Tuned:
     """Return the protocol for a framing."""
-    return TunedVarint(framing) if framing.max_varint_bytes else TunedFixed(framing)
+    if framing.max_varint_bytes:
+        return TunedVarint(framing.max_frame_length)
+    return TunedFixed(framing.length_field_length, framing.byteorder, framing.max_frame_length)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reactor import Framing
+from reactor.cli import bench_asyncio
 from reactor.cli.bench_asyncio import tuned
 
 FRAMINGS = [
@@ -98,6 +102,29 @@ def test_large_messages_are_echoed_too(framing: Framing, size: int) -> None:
         transport.receive(stream[pos : pos + size])
     assert b"".join(transport.written) == stream
     assert not transport.aborted
+
+
+def test_a_read_of_one_whole_message_is_one_write() -> None:
+    for framing in FRAMINGS:
+        transport = Paper(framing)
+        for size in (0, 1, 127, 128, 200):
+            transport.receive(framing.encode(bytes(size)))
+        assert transport.written == [framing.encode(bytes(size)) for size in (0, 1, 127, 128, 200)]
+
+
+def test_two_bytes_of_a_longer_varint_are_not_taken_for_a_length() -> None:
+    transport = Paper(Framing.varint())
+    frame = Framing.varint().encode(bytes(20_000))  # without its last byte, its first two would fit
+    transport.receive(frame[:-1])
+    assert transport.written == []
+    transport.receive(frame[-1:])
+    assert b"".join(transport.written) == frame
+
+
+def test_the_peers_carry_nothing_else_of_this_package() -> None:
+    folder = Path(bench_asyncio.__file__).parent
+    script = "import sys; sys.path.append(sys.argv[1]); import bench_asyncio; assert 'reactor' not in sys.modules"
+    subprocess.run([sys.executable, "-c", script, str(folder)], check=True)
 
 
 def test_small_answers_of_a_read_are_one_write() -> None:
