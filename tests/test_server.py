@@ -310,33 +310,6 @@ def reads_nothing(net: Reactor, server: Server, dial: Dial) -> socket.socket:
     return client
 
 
-def test_a_drain_is_done_when_the_peers_have_everything(net: Reactor, dial: Dial) -> None:
-    server, done = net.listen_tcp(AnswersMuch, LOCAL, 0), []
-    with reads_nothing(net, server, dial) as client:
-        server.drain(60, done.append)
-        run_until(net, lambda: not server.connections)
-        turns(net)
-        assert done == [], "its last bytes are on their way"
-        client.sendall(b"half of another question")
-        assert read(client, len(ANSWER)) == ANSWER
-    run_until(net, lambda: done)
-    assert done == [Drained(1, 0)]
-
-
-def test_a_drain_waits_two_seconds_for_them_at_most(told: Reactor, clock: ManualClock, dial: Dial) -> None:
-    server, done = told.listen_tcp(AnswersMuch, LOCAL, 0), []
-    with reads_nothing(told, server, dial):
-        server.drain(60, done.append)
-        run_until(told, lambda: not server.connections)
-        clock.advance(1.9)
-        turns(told)
-        assert done == []
-        clock.advance(0.1)
-        turns(told)
-        assert done == [Drained(1, 0)]
-        assert told.stats()["timers"] == 0
-
-
 def test_stopping_when_a_drain_is_done_and_closing_loses_nothing(dial: Dial) -> None:
     def goes_on_asking(client: socket.socket) -> bytes:
         with client:

@@ -221,7 +221,7 @@ class Receiver:
             self.defer()  # what TLS couldn't take before
         if plain and self.reading:
             self._cut(self._memory[:plain])
-        return self.reading and not (spoke or self.left or self._end)
+        return self.reading and not (spoke or self._kept() or self._end)
 
     def _shake_hands(self, session: Session) -> bool:
         """Go on with the handshake; tell whether it is complete."""
@@ -261,7 +261,11 @@ class Receiver:
     @property
     def left(self) -> bool:
         """Whether something has come that was not delivered."""
-        if self._held or self._rest or self._more or self._sealed:
+        return bool(self._sealed) or self._kept()
+
+    def _kept(self) -> bool:
+        """Whether plain bytes or messages have come that were not delivered."""
+        if self._held or self._rest or self._more:
             return True
         return self.decoder is not None and self.decoder.undecoded > 0 and self.decoder.error is None
 

@@ -43,7 +43,8 @@ class Sending(Core):
             raise RuntimeError("write() after write_eof()")
         if self._fits(size):
             return True
-        self._stream.leave()
+        if not self._stream.blocked:  # else TLS would make a record of each write
+            self._stream.leave()
         if self._fits(size) or self._state is not State.OPEN:
             return self._state is State.OPEN and self._unsendable is None
         full = self._full(size)
@@ -73,7 +74,7 @@ class Sending(Core):
         return WriteBufferFull(f"write of {size} bytes while {waiting} wait for the peer, max_write_buffer is {cap}")
 
     def much_waits(self) -> None:
-        if self._stream.waiting > min(SEND_AT_ONCE, self._high):
+        if not self._stream.blocked and self._stream.waiting > min(SEND_AT_ONCE, self._high):
             self._stream.leave()
         self._check_high()
 
