@@ -16,7 +16,7 @@ from .server import Drained, Server, check_drain
 from .transport import Backoff, Connection, Connector, Limits, sockets
 from .transport.address import TCPAddress, UnixAddress, server_name
 from .transport.arguments import check_connecting, check_door, check_host, check_listening, check_protocol, path_of
-from .transport.buffers import READ_SIZE
+from .transport.buffers import read_memory
 from .transport.linger import Linger, Lingers
 from .transport.resolver import check_port, listen_on_all
 from .transport.tls import TLS
@@ -41,7 +41,7 @@ class Reactor(EventLoop):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._memory = memoryview(bytearray(READ_SIZE))
+        self._memory = read_memory()
         self._servers: dict[Server, None] = {}  # those too that are closed and have connections
         self._connectors: set[Connector] = set()
         self._connections: dict[Connection, None] = {}  # in order, and leaner than a set of thousands

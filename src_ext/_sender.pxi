@@ -207,21 +207,19 @@ cdef class Sender:
         return -1
 
     cdef Py_ssize_t send_gathered(self) noexcept:
-        """Send `out` and the large bodies in their order, with one call."""
+        """Send `out` and the large bodies in their order, with one call; a body alone needs no gathering."""
         cdef iovec parts[2 * MOST_LARGE + 1]
         cdef Py_ssize_t begin = 0, end
         cdef int count = 0
         cdef bytes body
         for end, body in self.large:
-            parts[count].iov_base = self.out + begin
-            parts[count].iov_len = end - begin
-            parts[count + 1].iov_base = PyBytes_AS_STRING(body)
-            parts[count + 1].iov_len = PyBytes_GET_SIZE(body)
+            count += fill_memory(&parts[count], self.out + begin, end - begin)
+            count += fill_memory(&parts[count], PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body))
             begin = end
-            count += 2
-        parts[count].iov_base = self.out + begin
-        parts[count].iov_len = self.out_size - begin
-        return send_parts(self.fd, parts, count + 1)
+        count += fill_memory(&parts[count], self.out + begin, self.out_size - begin)
+        if count == 1:
+            return send(self.fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
+        return send_parts(self.fd, parts, count)
 
     cdef list take_parts(self):
         """Hand over what `out` has, and the large bodies between."""

@@ -180,6 +180,12 @@ cdef Py_ssize_t send_parts(int fd, iovec *parts, int count) noexcept:
     return sendmsg(fd, &message, MSG_NOSIGNAL)
 
 
+cdef inline int fill_memory(iovec *part, char *at, Py_ssize_t size) noexcept:
+    """Point at memory, if it is any; return how many parts that makes."""
+    part.iov_base, part.iov_len = at, size
+    return size > 0
+
+
 cdef int fill_part(iovec *part, chunk) except -1:
     """Point at a chunk of a queue, which the caller holds until it is sent."""
     cdef Py_buffer *view

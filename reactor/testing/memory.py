@@ -13,7 +13,7 @@ from typing import Any
 
 from ..loop import EventLoop
 from ..transport import Connection, Limits, sockets
-from ..transport.buffers import READ_SIZE
+from ..transport.buffers import read_memory
 from ..transport.tls import TLS
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -172,7 +172,7 @@ def memory_pair(
 
     `tls`: the filter of each, one as client and one as server. Both are started by the loop's next turn.
     """
-    memory, bounds = memoryview(bytearray(READ_SIZE)), limits or Limits()
+    memory, bounds = read_memory(), limits or Limits()
     ends: Any = zip((one, other), memory_sockets(capacity), tls, strict=True)
     left, right = (
         Connection(loop, sock, each, bounds, memory, "memory", _close, filter_) for each, sock, filter_ in ends

@@ -23,6 +23,18 @@ PLAIN_ROOM = 64 * 1024
 SEALED_SLICE = 20 * 1024  # bytes that OpenSSL is given at a time: a full record, and what it may have kept is no more
 
 
+_OFF_THE_PAGE = 112  # bytes: a cache line's multiple behind malloc's own 16
+
+
+def read_memory() -> memoryview:
+    """Return where all connections of a loop read to.
+
+    It begins off the page: the kernel has what it copies on pages, too, and where source and place agree in their last
+    12 bits a load waits for a store that it has nothing to do with. 16 KiB raw echo, 22 us, 13.6 off the page.
+    """
+    return memoryview(bytearray(READ_SIZE + _OFF_THE_PAGE))[_OFF_THE_PAGE:]
+
+
 class WriteBuffer:
     """Chunks in order and their size in bytes, with no socket.
 
