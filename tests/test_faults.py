@@ -448,9 +448,7 @@ def test_what_came_before_an_error_was_delivered(loop: EventLoop) -> None:
     assert isinstance(one.lost, ConnectionResetError)
 
 
-def test_an_end_inside_a_frame_is_truncation_even_when_nothing_can_be_sent(
-    loop: EventLoop, clock: ManualClock
-) -> None:
+def test_an_end_inside_a_frame_is_truncation_even_when_nothing_can_be_sent(loop: EventLoop, clock: ManualClock) -> None:
     one = FrameRecorder()
     left, right, _ = pair(loop, one, Recorder(), capacity=8)
     right.write(HELLO[:6])

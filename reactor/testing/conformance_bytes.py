@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from operator import methodcaller
 
+from ..framing import Framing
 from ..transport import Limits
-from .conformance_stage import CHUNK, Promises, Stage, Witness, raises
+from .conformance_stage import CHUNK, BufferedWitness, FramedWitness, Promises, Stage, Witness, raises
 
 PROMISES = Promises()
 
@@ -155,6 +156,32 @@ def another_protocol_gets_what_follows(stage: Stage) -> None:
     stage.until(lambda: heir.data == b"behind", "what follows")
     heir.write(b"answer")
     stage.until(lambda: one.data == b"answer", "its answer")
+
+
+@PROMISES(26)
+def what_was_read_too_far_comes_first(stage: Stage) -> None:
+    """set_protocol(protocol, initial) gives it those bytes first: as bytes, into its buffers, or as messages."""
+    for kind in Witness, BufferedWitness, FramedWitness:
+        with stage.another(kind.__name__) as again:
+            _give_initial(again, kind())
+
+
+def _give_initial(stage: Stage, heir: Witness) -> None:
+    first, last = Framing().encode(b"read too far"), Framing().encode(b"comes later")
+    one, other = Witness(), Witness()
+    other.acts["data_received"] = lambda self: self.hand_over(heir, first + last[:3])
+    stage.connect(one, other)
+    one.do("write", b"switch")
+    stage.until(lambda: _given(heir)[: len(first)] == first, "initial, though nothing more was sent")
+    one.do("write", last[3:])
+    stage.until(lambda: len(_given(heir)) >= len(first + last), "what follows")
+    assert _given(heir) == first + last, f"it was given {_given(heir)!r}"
+
+
+def _given(witness: Witness) -> bytes:
+    if isinstance(witness, FramedWitness):
+        return Framing().encode_many(witness.messages)
+    return bytes(witness.data)
 
 
 # --- writing

@@ -78,7 +78,7 @@ def nothing_comes_after_an_end(stage: Stage) -> None:
 
 @PROMISES(55)
 def close_is_bounded(stage: Stage) -> None:
-    """close() gives up after close_timeout: the cause is ConnectionTimeout, and the peer is reset."""
+    """close() gives up when nothing leaves for close_timeout: the cause is ConnectionTimeout, and the peer is reset."""
     one, other = stage.pair(Limits(close_timeout=0.05))
     stage.clog(one, other)
     one.do("close")
@@ -125,6 +125,52 @@ def both_may_end_alone(stage: Stage) -> None:
         each.do("write_eof")
     stage.ended(one, other)
     assert (one.data, other.data) == (other.sent, one.sent)
+    assert (one.lost, other.lost) == (None, None)
+
+
+@PROMISES(59)
+def a_close_lasts_while_the_peer_takes(stage: Stage) -> None:
+    """Who takes bytes all the while gets all that waited at close(), though it lasts longer than close_timeout."""
+    patience = 0.3
+    one, other = stage.pair(Limits(close_timeout=patience, max_write_buffer=None))
+    stage.clog(one, other)
+    while one.size < 3 * (len(one.sent) - one.size):  # more than two times what lies between: some is left till the end
+        one.write(CHUNK)
+    one.do("close")
+    for _ in range(2):
+        stage.pass_time(0.55 * patience)
+        _read_a_part(stage, one, other)
+    other.do("resume_reading")
+    stage.ended(one, other)
+    assert other.data == one.sent, f"{len(other.data)} of {len(one.sent)} bytes came"
+    assert (one.lost, other.lost) == (None, None)
+
+
+def _read_a_part(stage: Stage, writer: Witness, reader: Witness) -> None:
+    """Let the reader read until some of what waits has left."""
+    before = writer.size
+    reader.do("resume_reading")
+    stage.until(lambda: writer.size < before or writer.ends, "room for what waits")
+    reader.do("pause_reading")
+
+
+@PROMISES(60)
+def a_hold_keeps_it_busy(stage: Stage) -> None:
+    """While hold() is held a drain takes it for busy; let go of, once or twice, it ends in good order."""
+    one, other = stage.pair()
+    if not hasattr(one.transport, "close_when_quiet"):  # no server drains it
+        return
+    hold = one.do("hold")
+    one.do("close_when_quiet")
+    stage.settle()
+    assert not one.transport.is_closing(), "it was closed while it was held"
+    one.write(b"the answer")
+    stage.arrived(one, other)
+    stage.settle()
+    assert not one.transport.is_closing(), "it was closed behind what was sent while it was held"
+    for _ in range(2):
+        hold.release()
+    stage.ended(one, other)
     assert (one.lost, other.lost) == (None, None)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ..errors import WriteBufferFull
+from ..framing import Framing
 from ..transport import Limits
-from .conformance_stage import CHUNK, Promises, Stage, raises
+from ..transport.limits import Overflow
+from .conformance_stage import CHUNK, FramedWitness, Promises, Stage, Witness, raises
 
 PROMISES = Promises()
 
@@ -133,7 +135,7 @@ def _overfill(stage: Stage, cap: int) -> None:
 
 @PROMISES(47)
 def the_cap_may_abort(stage: Stage) -> None:
-    """overflow="abort": a write over max_write_buffer ends the connection with WriteBufferFull."""
+    """overflow="abort": a write that would let more than max_write_buffer wait ends it with WriteBufferFull."""
     cap = 1 << 20
     one, other = stage.pair(Limits(max_write_buffer=cap))
     stage.clog(one, other)
@@ -145,7 +147,7 @@ def the_cap_may_abort(stage: Stage) -> None:
 
 @PROMISES(48)
 def the_cap_may_raise(stage: Stage) -> None:
-    """overflow="raise": a write over max_write_buffer raises and queues nothing; the connection goes on."""
+    """overflow="raise": a write that would let more than max_write_buffer wait raises and queues nothing."""
     cap = 1 << 20
     one, other = stage.pair(Limits(max_write_buffer=cap, overflow="raise"))
     stage.clog(one, other)
@@ -159,11 +161,48 @@ def the_cap_may_raise(stage: Stage) -> None:
 
 @PROMISES(49)
 def the_cap_may_drop(stage: Stage) -> None:
-    """overflow="drop": a write over max_write_buffer is forgotten whole and counted; never more than the cap waits."""
+    """overflow="drop": a write that would let more than max_write_buffer wait is forgotten whole, and counted."""
     cap = 1 << 20
     one, other = stage.pair(Limits(max_write_buffer=cap, overflow="drop"))
     stage.clog(one, other)
     _overfill(stage, cap)
     assert one.dropped == 3
+    other.do("resume_reading")
+    stage.arrived(one, other)
+
+
+@PROMISES(38)
+def a_large_message_is_taken(stage: Stage) -> None:
+    """A message larger than max_write_buffer that finds nothing waiting is taken, whatever `overflow` says."""
+    overflows: tuple[Overflow, ...] = "abort", "raise", "drop"
+    for overflow in overflows:
+        for way in "write", "writelines", "send":
+            with stage.another(f"{way}(), {overflow}") as again:
+                one, other = FramedWitness(), Witness()
+                again.connect(one, other, Limits(max_write_buffer=100_000, overflow=overflow))
+                again.settle()  # a handshake may have an end that waits
+                one.sent += Framing().encode(CHUNK)
+                if way == "send":
+                    one.send(CHUNK)
+                else:
+                    one.do(way, *{"write": (one.sent,), "writelines": ([one.sent[:4], CHUNK],)}[way])
+                again.arrived(one, other)
+                assert one.dropped == 0
+
+
+@PROMISES(39)
+def the_cap_counts_all_that_waits(stage: Stage) -> None:
+    """However many and small the writes are, no more than max_write_buffer waits, and the size counts all of it."""
+    cap = 256 * 1024
+    one, other = stage.pair(Limits(max_write_buffer=cap, overflow="drop"))
+    stage.clog(one, other, CHUNK[: 8 * 1024])  # so that what waits is what is written below
+    for lines in [b"x"] * (cap // 8), [b"x"], [b"y"] * (cap // 32):
+        for _ in range(64):
+            before = one.size, one.dropped
+            one.do("writelines", lines)
+            if one.dropped != before[1]:
+                break
+            one.sent += b"".join(lines)
+            assert before[0] + len(lines) <= one.size <= cap, f"{one.size} bytes wait, the cap is {cap}"
     other.do("resume_reading")
     stage.arrived(one, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -145,6 +146,74 @@ def a_paused_bad_frame_waits(stage: Stage) -> None:
     other.do("resume_reading")
     stage.ended(one, other)
     assert isinstance(other.lost, FrameTooLarge)
+
+
+@PROMISES(90)
+def another_framing_inside_a_message(stage: Stage) -> None:
+    """self.framing, assigned inside a message, holds for what comes behind it, and for what is sent from then on."""
+    wide = Framing(8, byteorder="little")
+
+    def assign(self: FramedWitness) -> None:
+        self.send(b"before")
+        self.framing = wide
+        self.send(b"behind")
+
+    for index in range(len(MESSAGES)):
+        with stage.another(f"in message {index}") as again:
+            one, other = Witness(), FramedWitness((index, assign))
+            again.connect(one, other)
+            one.do("write", Framing().encode_many(MESSAGES[: index + 1]) + wide.encode_many(MESSAGES[index + 1 :]))
+            other.sent += Framing().encode(b"before") + wide.encode(b"behind")
+            _all_come(again, other, MESSAGES)
+            again.arrived(other, one)
+
+
+@PROMISES(64)
+def what_came_is_delivered_though_nothing_can_be_sent(stage: Stage) -> None:
+    """Messages that came whole are delivered though sending fails; the cause is what sending met."""
+    one, other = Witness(), FramedWitness((0, lambda self: self.do("pause_reading")))
+    stage.connect(one, other)
+    stage.settle()
+    one.do("write", BYTES)
+    stage.until(lambda: other.messages, "the first message")
+    one.do("abort")
+    stage.ended(one)
+    other.send(CHUNK)
+    stage.settle()
+    assert not other.ends, "it has ended with messages that were not delivered"
+    other.do("resume_reading")
+    stage.ended(other)
+    assert other.messages == MESSAGES, f"{other.messages} came"
+    assert isinstance(other.lost, OSError), f"the cause is {other.lost!r}"
+
+
+@PROMISES(65)
+def a_broken_stream_may_be_answered(stage: Stage) -> None:
+    """framing_failed(exc) comes once, behind every good message; what it sends leaves, then connection_lost(exc)."""
+    one, other = Witness(), FramedWitness(framing_failed=lambda self: self.send(CHUNK))
+    stage.connect(one, other)
+    stage.settle()
+    one.do("write", BYTES + b"\xff" * 4 + BYTES)
+    stage.ended(one, other)
+    assert other.messages == MESSAGES
+    assert other.calls.count("framing_failed") == 1, "framing_failed never came"
+    assert isinstance(other.failed, FrameTooLarge)
+    assert other.lost is other.failed
+    assert one.data == Framing().encode(CHUNK), f"{len(one.data)} bytes of the answer came"
+
+
+@PROMISES(66)
+def an_end_between_frames_is_clean(stage: Stage) -> None:
+    """The peer's end between frames is clean, though TLS said no goodbye: eof_received, then connection_lost(None)."""
+    one, other = Witness(), FramedWitness()
+    stage.connect(one, other)
+    stage.settle()
+    one.do("write", BYTES)
+    _all_come(stage, other, MESSAGES)
+    one.transport.get_extra_info("socket").shutdown(socket.SHUT_WR)  # behind the transport's back, and TLS's
+    stage.ended(other)
+    assert "eof_received" in other.calls
+    assert other.lost is None, f"the cause is {other.lost!r}"
 
 
 _HARMLESS: dict[str, tuple[Any, ...]] = {

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, NamedTuple
 
+from ..errors import FramingError
 from ..loop import EventLoop
 from ..protocol import FramedProtocol, Protocol
 from ..transport import Limits
@@ -74,11 +75,13 @@ class Witness(Protocol):
         self.sent += data
         self.do("write", data)
 
-    def hand_over(self, heir: Witness) -> None:
-        """Let another protocol go on."""
+    def hand_over(self, heir: Witness, *initial: bytes) -> None:
+        """Let another protocol go on; it is given nothing from inside this."""
         self.heir = heir
         heir.calls.append("connection_made")
-        self.do("set_protocol", heir)
+        self.do("set_protocol", heir, *initial)
+        if heir.calls[1:] not in ([], ["pause_writing"]):
+            self.wrongs.append(f"{heir.calls[1:]} came from inside set_protocol()")
 
     @property
     def size(self) -> int:
@@ -153,7 +156,7 @@ class Witness(Protocol):
         yield from self._wrong_turns(callback)
 
     def _wrong_input(self, callback: str) -> Iterator[str]:
-        if callback in ("data_received", "message_received", "eof_received"):
+        if callback in ("data_received", "buffer_updated", "message_received", "eof_received"):
             if "eof_received" in self.calls:
                 yield f"{callback} came after eof_received"
             if not self.transport.is_closing() and not self.transport.is_reading():
@@ -167,12 +170,26 @@ class Witness(Protocol):
             yield "resume_writing came without pause_writing"
 
 
+class BufferedWitness(Witness):
+    """A witness that is read into, as asyncio's BufferedProtocol. Its buffer is small, so there are many calls."""
+
+    _room = bytearray(7)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data += self._room[:nbytes]
+        self._note("buffer_updated")
+
+
 class FramedWitness(Witness, FramedProtocol):
     """A witness of messages. `at`: an index and what to do inside the message that has it."""
 
     def __init__(self, at: tuple[int, Callable[[Any], object]] | None = None, **acts: Any) -> None:
         super().__init__(**acts)
         self.messages: list[bytes] = []
+        self.failed: BaseException | None = None
         self._at = at
 
     def message_received(self, message: bytes) -> None:
@@ -180,6 +197,10 @@ class FramedWitness(Witness, FramedProtocol):
         if self._at is not None and len(self.messages) == self._at[0] + 1:
             self.acts["message_received"] = self._at[1]
         self._note("message_received")
+
+    def framing_failed(self, exc: FramingError) -> None:
+        self.failed = exc
+        self._note("framing_failed")
 
 
 class Stage:
@@ -241,6 +262,12 @@ class Stage:
         for _ in range(_SETTLED):
             self.loop.run_once(0)
 
+    def pass_time(self, seconds: float) -> None:
+        """Make turns for so long."""
+        over = time.monotonic() + seconds
+        while time.monotonic() < over:
+            self.loop.run_once(_WAIT)
+
     def arrived(self, sender: Witness, receiver: Witness) -> None:
         """Wait until all that one has written has come to the other, in order."""
         self.until(lambda: len(receiver.data) >= len(sender.sent), "all the bytes that were written")
@@ -262,7 +289,7 @@ class Stage:
         assert timer.when > self.loop.time(), f"stop(): it never came; {self._story()}"
         timer.cancel()
 
-    def clog(self, writer: Witness, reader: Witness) -> None:
+    def clog(self, writer: Witness, reader: Witness, chunk: bytes = CHUNK) -> None:
         """Let the reader pause, and fill what lies between, until bytes stay behind in the writer."""
         reader.do("pause_reading")
         writer.do("set_write_buffer_limits", 1 << 30)
@@ -270,7 +297,7 @@ class Stage:
         while quiet < _SETTLED:
             before = writer.size
             if not before:
-                writer.write(CHUNK)
+                writer.write(chunk)
             self.loop.run_once(0)
             quiet = quiet + 1 if before and writer.size == before else 0
             assert len(writer.sent) < _MOST_IN_KERNEL, "a transport whose peer doesn't read takes everything"

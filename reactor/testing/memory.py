@@ -6,25 +6,36 @@ gives, and which error either meets.
 
 from __future__ import annotations
 
+import errno
+import os
 import selectors
 import socket
+import struct
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ..loop import EventLoop
 from ..transport import Connection, Limits, sockets
 from ..transport.buffers import read_memory
+from ..transport.linger import Linger
 from ..transport.tls import TLS
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_IOV_MAX = 1024  # chunks in one sendmsg; what Linux and the BSDs have
 
 
 class MemorySocket:
-    """One end of a stream in memory, with the methods that a transport calls.
+    """One end of a stream in memory, with the methods that a transport calls. Stricter than a kernel, never kinder.
 
     `send_sizes`: how many bytes the next sends take at most, 0 for BlockingIOError; then `capacity` alone rules, the
     bytes that may lie unread at the other end. `read_size`: at most so many bytes a read. `fail_send`, `fail_read`:
     the OSError that the next call raises.
+
+    What is closed is closed: using it is EBADF. Closing with unread bytes resets the peer, and so does sending to one
+    that has closed: that first send is taken. A reset is told once, by whatever meets it first; what lay unread is read
+    before it, unless `SO_LINGER` made it a reset that loses what is in flight. Behind it sends are EPIPE and reads the
+    end. An empty chunk, which a kernel takes, is refused: whoever sends it has miscounted.
     """
 
     family = 0
@@ -37,64 +48,131 @@ class MemorySocket:
         self.read_size: int | None = None
         self.fail_send: OSError | None = None
         self.fail_read: OSError | None = None
-        self.ended = self.closed = self.was_reset = False  # ended: it has sent FIN
+        self.ended = self.closed = self.was_reset = False  # ended: it has sent FIN; was_reset: its close is a reset
+        self._dead = self._untold = self._deaf = False  # the peer's reset came; nobody was told; it reads no more
 
     def setblocking(self, flag: bool) -> None:
         """Memory never blocks."""
+        self._check_open()
 
     def setsockopt(self, level: int, option: int, value: Any) -> None:
-        """Lingering on closing makes the close a reset; no other option means anything here."""
+        """Lingering for no time makes the close a reset; no other option means anything here."""
+        self._check_open()
         if (level, option) == (socket.SOL_SOCKET, socket.SO_LINGER):
-            self.was_reset = True
+            self.was_reset = struct.unpack("ii", value) == (1, 0)
+
+    def getsockopt(self, level: int, option: int) -> int:
+        """Tell of a reset, once, as SO_ERROR does; every other option is 0."""
+        self._check_open()
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_ERROR) and self._untold:
+            self._untold = False
+            return errno.ECONNRESET
+        return 0
 
     def fileno(self) -> int:
         """There is no kernel below it."""
         return -1
 
     def getsockname(self) -> str:
+        self._check_open()
         return "memory"
 
-    def recv_into(self, buffer: memoryview, nbytes: int = 0, flags: int = 0) -> int:
-        if self.fail_read is not None:
-            error, self.fail_read = self.fail_read, None
-            raise error
-        if self.peer.was_reset and self.peer.closed:
-            raise ConnectionResetError(104, "Connection reset by peer")
-        if not self.incoming and not self.peer.ended:
-            raise BlockingIOError(11, "nothing to read")
-        count = min(len(buffer), len(self.incoming), self.read_size or len(buffer))
-        buffer[:count] = self.incoming[:count]
-        del self.incoming[:count]
-        return count
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        self._check_open()
+        _raise_once(self, "fail_read")
+        room = nbytes or len(buffer)
+        if not room:
+            raise ValueError("a read into no room can't be told from the end of the stream")
+        if self.incoming:
+            count = min(room, len(self.incoming), self.read_size or room)
+            buffer[:count] = self.incoming[:count]
+            del self.incoming[:count]
+            return count
+        self._tell_reset()
+        if not (self._dead or self._deaf or self.peer.ended):
+            raise _error(errno.EAGAIN)
+        return 0
 
-    def send(self, data: bytes | memoryview, flags: int = 0) -> int:
-        if self.fail_send is not None:
-            error, self.fail_send = self.fail_send, None
-            raise error
-        if self.peer.closed:
-            raise BrokenPipeError(32, "Broken pipe")
+    def send(self, data: bytes | bytearray | memoryview, flags: int = 0) -> int:
+        return self.sendmsg((data,), (), flags)
+
+    def sendmsg(self, buffers: Iterable[bytes | bytearray | memoryview], ancdata: Any = (), flags: int = 0) -> int:
+        self._check_open()
+        chunks = list(buffers)
+        if len(chunks) > _IOV_MAX:
+            raise _error(errno.EMSGSIZE)
+        if not all(map(len, chunks)) or not chunks:
+            raise ValueError("an empty chunk was sent")
+        _raise_once(self, "fail_send")
+        if not self.peer.ended:
+            self._tell_reset()
+        if self.ended or self._dead:
+            raise _error(errno.EPIPE)
+        return self._put(b"".join(chunks))
+
+    def _put(self, data: bytes) -> int:
+        """Give the peer what it has room for; a peer that is closed takes it, and answers with a reset."""
         room = min(self.room(), self.send_sizes.pop(0)) if self.send_sizes else self.room()
         if room == 0:
-            raise BlockingIOError(11, "no room")
-        self.peer.incoming += data[:room]
+            raise _error(errno.EAGAIN)
+        if self.peer.closed:
+            self._take_reset()
+        else:
+            self.peer.incoming += data[:room]
         return min(room, len(data))
 
-    def sendmsg(self, chunks: Iterable[bytes | memoryview], ancdata: Any = (), flags: int = 0) -> int:
-        return self.send(b"".join(chunks))
-
     def shutdown(self, how: int) -> None:
-        self.ended = True
+        self._check_open()
+        if self._dead:
+            raise _error(errno.ENOTCONN)
+        self.ended = self.ended or how != socket.SHUT_RD
+        self._deaf = self._deaf or how != socket.SHUT_WR
 
     def close(self) -> None:
-        self.closed = self.ended = True
+        """Send FIN; RST if there are unread bytes, or SO_LINGER says so. Idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        if self.was_reset or self.incoming:
+            self.peer._take_reset()
+        else:
+            self.ended = True
+        if self.was_reset:
+            self.peer.incoming.clear()
+        self.incoming.clear()
 
     def room(self) -> int:
         return max(0, self.capacity - len(self.peer.incoming))
 
     def readiness(self) -> int:
-        readable = self.incoming or self.peer.ended or self.fail_read
-        writable = self.room() or self.peer.closed or self.fail_send
+        readable = self.incoming or self.peer.ended or self._dead or self._deaf or self.fail_read
+        writable = self.room() or self.ended or self._dead or self.fail_send
         return (_READ if readable else 0) | (_WRITE if writable else 0)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise _error(errno.EBADF)
+
+    def _take_reset(self) -> None:
+        if not self._dead:
+            self._dead = self._untold = True
+
+    def _tell_reset(self) -> None:
+        if self._untold:
+            self._untold = False
+            raise _error(errno.ECONNRESET)
+
+
+def _error(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
+def _raise_once(sock: MemorySocket, hook: str) -> None:
+    """Raise the error that a test has scripted, if it has."""
+    error = getattr(sock, hook)
+    if error is not None:
+        setattr(sock, hook, None)
+        raise error
 
 
 class MemorySelector(selectors.BaseSelector):
@@ -107,6 +185,8 @@ class MemorySelector(selectors.BaseSelector):
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         if not isinstance(fileobj, MemorySocket):
             return self._system.register(fileobj, events, data)
+        if fileobj.closed:
+            raise ValueError(f"{fileobj!r} is closed")
         if id(fileobj) in self._memory:
             raise KeyError(f"{fileobj!r} is already registered")
         key = self._memory[id(fileobj)] = selectors.SelectorKey(fileobj, id(fileobj), events, data)
@@ -118,7 +198,13 @@ class MemorySelector(selectors.BaseSelector):
         return self._memory.pop(id(fileobj))
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = [(key, mask) for key in self._memory.values() if (mask := key.fileobj.readiness() & key.events)]  # type: ignore[union-attr]
+        ready = []
+        for key in self._memory.values():
+            sock: Any = key.fileobj
+            if sock.closed:
+                raise _error(errno.EBADF)  # closed while it was registered: some kernels would never tell
+            if mask := sock.readiness() & key.events:
+                ready.append((key, mask))
         return ready + self._system.select(0 if ready else timeout)
 
     def close(self) -> None:
@@ -154,9 +240,16 @@ def memory_sockets(capacity: int = 256 * 1024) -> tuple[MemorySocket, MemorySock
     return one, other
 
 
-def _close(connection: Connection, cause: BaseException | None, sock: Any) -> None:
-    """Nobody lingers in memory: what was sent has arrived."""
-    sockets.close(sock, connection.reset)
+def _forget(_: Linger) -> None:
+    """Nobody counts the sockets that linger in memory."""
+
+
+def _close(loop: EventLoop, memory: memoryview, connection: Connection, _: BaseException | None, sock: Any) -> None:
+    """Let go of a socket as a Reactor does: it lingers if a reset could cost the peer its last bytes."""
+    if connection.may_lose_bytes() or (sock.incoming and not connection.reset):
+        Linger(loop, sock, memory, _forget)
+    else:
+        sockets.close(sock, connection.reset)
 
 
 def memory_pair(
@@ -174,9 +267,8 @@ def memory_pair(
     """
     memory, bounds = read_memory(), limits or Limits()
     ends: Any = zip((one, other), memory_sockets(capacity), tls, strict=True)
-    left, right = (
-        Connection(loop, sock, each, bounds, memory, "memory", _close, filter_) for each, sock, filter_ in ends
-    )
+    close = partial(_close, loop, memory)
+    left, right = (Connection(loop, sock, each, bounds, memory, "memory", close, tls_) for each, sock, tls_ in ends)
     loop.call_soon(left.start)
     loop.call_soon(right.start)
     return left, right

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import selectors
 import socket
+import struct
+from collections.abc import Callable
 
 import pytest
 from helpers import Recorder
@@ -88,28 +91,152 @@ def test_the_end_comes_behind_what_was_sent() -> None:
     assert read(one) == b"the other direction goes on"
 
 
-def test_sending_to_one_that_is_closed_is_a_broken_pipe() -> None:
-    one, other = memory_sockets()
-    other.close()
-    assert read(one) == b""
+def linger(sock: MemorySocket, seconds: int = 0) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+
+
+# --- stricter than a kernel
+
+
+USES: dict[str, Callable[[MemorySocket], object]] = {
+    "recv_into": read,
+    "send": lambda sock: sock.send(b"x"),
+    "sendmsg": lambda sock: sock.sendmsg([b"x"]),
+    "shutdown": lambda sock: sock.shutdown(socket.SHUT_WR),
+    "setblocking": lambda sock: sock.setblocking(False),
+    "setsockopt": linger,
+    "getsockopt": lambda sock: sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+    "getsockname": MemorySocket.getsockname,
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_what_is_closed_can_not_be_used(use: str) -> None:
+    one, _ = memory_sockets()
+    one.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        USES[use](one)
+    one.close()
+    assert one.fileno() == -1
+
+
+def test_sending_behind_its_own_end_is_a_broken_pipe() -> None:
+    one, _ = memory_sockets()
+    one.shutdown(socket.SHUT_WR)
     with pytest.raises(BrokenPipeError):
         one.send(b"x")
 
 
-def test_a_close_with_linger_set_is_a_reset() -> None:
-    one, other = memory_sockets()
-    one.send(b"dropped")
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    one.close()
-    with pytest.raises(ConnectionResetError):
-        read(other)
+def test_more_chunks_than_a_kernel_takes_are_refused() -> None:
+    one, _ = memory_sockets()
+    assert one.sendmsg([b"x"] * 1024, (), socket.MSG_NOSIGNAL) == 1024
+    with pytest.raises(OSError, match="Message too long"):
+        one.sendmsg([b"x"] * 1025)
 
 
-def test_another_option_does_not_make_its_close_a_reset() -> None:
+@pytest.mark.parametrize("chunks", [[], [b""], [b"x", b""]])
+def test_nothing_at_all_is_not_sent(chunks: list[bytes]) -> None:
+    one, _ = memory_sockets()
+    with pytest.raises(ValueError, match="empty chunk"):
+        one.sendmsg(chunks)
+
+
+def test_nothing_is_not_read_into() -> None:
+    one, _ = memory_sockets()
+    with pytest.raises(ValueError, match="no room"):
+        one.recv_into(memoryview(b""))
+
+
+def test_the_size_of_one_read_and_the_flags_are_taken_as_a_kernel_does() -> None:
     one, other = memory_sockets()
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    assert one.send(b"abc", socket.MSG_NOSIGNAL) == 3
+    buffer = bytearray(8)
+    assert other.recv_into(buffer, 2, 0) == 2
+    assert buffer == b"ab" + bytes(6)
+
+
+# --- the ends
+
+
+Told = list[object]
+
+
+def tell(sock: MemorySocket, calls: str) -> Told:
+    """Return what reads and sends give, one after the other: the bytes, the count, or the name of the errno."""
+    told: Told = []
+    for call in calls:
+        try:
+            told.append(read(sock) if call == "r" else sock.send(b"x"))
+        except OSError as exc:
+            told.append(errno.errorcode[exc.errno or 0])
+    return told
+
+
+def closes(sock: MemorySocket) -> None:
+    sock.send(b"last")
+    sock.close()
+
+
+def closes_unread(sock: MemorySocket) -> None:
+    sock.peer.send(b"unread")
+    closes(sock)
+
+
+def resets(sock: MemorySocket) -> None:
+    linger(sock)
+    closes(sock)
+
+
+def ends_then_resets(sock: MemorySocket) -> None:
+    sock.send(b"last")
+    sock.shutdown(socket.SHUT_WR)
+    linger(sock)
+    sock.close()
+
+
+ENDS: dict[tuple[Callable[[MemorySocket], None], str], Told] = {
+    (closes, "rrr"): [b"last", b"", b""],
+    (closes, "ssr"): [1, "EPIPE", b"last"],
+    (closes, "srrr"): [1, b"last", "ECONNRESET", b""],
+    (closes_unread, "rrrs"): [b"last", "ECONNRESET", b"", "EPIPE"],
+    (closes_unread, "ssrr"): ["ECONNRESET", "EPIPE", b"last", b""],
+    (resets, "rrs"): ["ECONNRESET", b"", "EPIPE"],
+    (resets, "ssr"): ["ECONNRESET", "EPIPE", b""],
+    (ends_then_resets, "srr"): ["EPIPE", "ECONNRESET", b""],
+}
+
+
+@pytest.mark.parametrize(("end", "calls"), ENDS, ids=lambda each: getattr(each, "__name__", each))
+def test_the_peers_end_is_met_as_a_kernel_tells_it(end: Callable[[MemorySocket], None], calls: str) -> None:
+    one, other = memory_sockets()
+    end(other)
+    assert one.readiness() == selectors.EVENT_READ | selectors.EVENT_WRITE
+    assert tell(one, calls) == ENDS[end, calls]
+
+
+def test_a_reset_is_told_once_also_as_an_option() -> None:
+    one, other = memory_sockets()
+    resets(other)
+    assert one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 0
+    asked = [one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) for _ in range(2)]
+    assert asked == [errno.ECONNRESET, 0]
+    assert tell(one, "rs") == [b"", "EPIPE"]
+    with pytest.raises(OSError, match="not connected"):
+        one.shutdown(socket.SHUT_WR)
+
+
+@pytest.mark.parametrize("seconds", [None, 2])
+def test_no_other_option_makes_its_close_a_reset(seconds: int | None) -> None:
+    one, other = memory_sockets()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096) if seconds is None else linger(one, seconds)
     one.close()
     assert read(other) == b""
+
+
+def test_who_has_shut_down_both_ways_reads_the_end() -> None:
+    one, other = memory_sockets()
+    one.shutdown(socket.SHUT_RDWR)
+    assert [read(one), read(other)] == [b"", b""]
 
 
 # --- the selector
@@ -124,8 +251,9 @@ def test_readiness_is_what_the_sockets_say() -> None:
         assert {key.data: mask for key, mask in selector.select(0)} == {"one": selectors.EVENT_WRITE}
         one.send(b"full")
         assert {key.data: mask for key, mask in selector.select(0)} == {"other": selectors.EVENT_READ}
+        selector.unregister(other)
         other.close()
-        assert {key.data: mask for key, mask in selector.select(0)}["one"] == both
+        assert {key.data: mask for key, mask in selector.select(0)} == {"one": both}
 
 
 @pytest.mark.parametrize("hook", ["fail_send", "fail_read"])
@@ -151,6 +279,24 @@ def test_it_refuses_what_a_selector_refuses() -> None:
             selector.register(one, selectors.EVENT_READ)
         selector.modify(one, selectors.EVENT_WRITE)
         assert len(selector.select(0)) == 1
+        selector.unregister(one)
+        assert selector.select(0) == []
+
+
+def test_what_is_closed_can_not_be_registered() -> None:
+    one, _ = memory_sockets()
+    one.close()
+    with MemorySelector() as selector, pytest.raises(ValueError, match="closed"):
+        selector.register(one, selectors.EVENT_READ)
+
+
+def test_what_is_closed_while_it_is_registered_is_an_error() -> None:
+    one, _ = memory_sockets()
+    with MemorySelector() as selector:
+        selector.register(one, selectors.EVENT_READ)
+        one.close()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            selector.select(0)
         selector.unregister(one)
         assert selector.select(0) == []
 
@@ -190,6 +336,17 @@ def test_the_sockets_of_a_pair_are_its_hooks(loop: EventLoop) -> None:
     assert other.calls.count("data") == 6
     left.close()
     turns(loop)
+
+
+def test_who_closes_behind_bytes_that_nobody_read_costs_the_other_nothing(loop: EventLoop) -> None:
+    one, other = Recorder(), Recorder()
+    left, right = memory_pair(loop, one, other)
+    loop.run_once(0)
+    left.write(b"last")
+    right.write(b"never read")
+    left.close()
+    turns(loop)
+    assert (other.data, other.lost, one.lost) == (b"last", None, None)
 
 
 def test_a_pair_that_has_ended_has_closed_its_sockets(loop: EventLoop) -> None:

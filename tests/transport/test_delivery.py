@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from helpers import FrameRecorder, Recorder
+from reactor.transport.delivery import BufferDelivery, ByteDelivery, FrameDelivery, delivery_to
 
 from reactor import EventLoop, Framing
 from reactor.testing import memory_pair
-from reactor.transport.delivery import BufferDelivery, ByteDelivery, FrameDelivery, delivery_to
 
 
 class Buffered:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from helpers import FrameRecorder, Recorder
+from reactor.transport.delivery import delivery_to
+from reactor.transport.inbox import Inbox
 
 from reactor import EventLoop, FrameTooLarge, FrameTruncated, Framing, Limits
 from reactor.testing import ManualClock, memory_sockets
 from reactor.transport.deadlines import Deadlines
-from reactor.transport.delivery import delivery_to
-from reactor.transport.inbox import Inbox
 
 
 class Half:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from reactor.transport.outbox import Outbox
 
 from reactor import ConnectionTimeout, EventLoop, Limits, WriteBufferFull
 from reactor.testing import MemorySocket, memory_sockets
 from reactor.transport.deadlines import Deadlines
-from reactor.transport.outbox import Outbox
 
 
 class Owner:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from reactor import EventLoop
 from reactor.transport.reports import report
+
+from reactor import EventLoop
 
 
 def test_the_report_names_the_users_function_and_what_is_known(loop: EventLoop) -> None:

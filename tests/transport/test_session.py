@@ -5,9 +5,10 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+from reactor.transport.session import Session
+
 from reactor import ConnectionTimeout, EventLoop
 from reactor.transport.deadlines import Deadlines
-from reactor.transport.session import Session
 from reactor.transport.tls import TLSFilter
 
 
