@@ -13,6 +13,7 @@ from road.peers import MemoryWire, Peer, SealedPeer
 
 from reactor import Connection, Limits, Reactor, Server
 from reactor.testing import ManualClock, memory_sockets
+from reactor.transport import sockets
 
 _PATIENCE = 2.0
 _NARROW = 16 * 1024  # bytes in the kernel, for who is to meet a full wire soon
@@ -255,9 +256,7 @@ class MemoryRoad(Road):
 
     def _ended(self, connection: Connection, cause: BaseException | None, sock: Any) -> None:
         self._open.pop(connection)
-        if connection.reset:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, None)
-        sock.close()
+        sockets.close(sock, connection.reset)
 
     def narrow(self, ours: Any) -> None:
         """The wire was made so."""
