@@ -55,10 +55,14 @@ def connect(net: Reactor, ours: socket.socket, protocol: Any, **limits: Any) -> 
 
 @pytest.mark.parametrize("name", TWINS)
 def test_the_twins_have_the_same_names(name: str) -> None:
-    twin = importlib.import_module(f"reactor.transport._pump_{name}").Pump
-    pure = importlib.import_module("reactor.transport._pump_py").Pump
-    methods = {each for each, value in vars(pure).items() if inspect.isfunction(value) and not each.startswith("_")}
-    assert methods <= set(dir(twin))
+    twin = importlib.import_module(f"reactor.transport._stream_{name}").Stream
+    pure = importlib.import_module("reactor.transport._stream_py").Stream
+    names = {each for each in dir(pure) if not each.startswith("_")}
+    assert names <= set(dir(twin))
+    for each in names:
+        if inspect.isfunction(getattr(pure, each)):
+            ours, theirs = inspect.signature(getattr(pure, each)), inspect.signature(getattr(twin, each))
+            assert list(ours.parameters) == list(theirs.parameters), each
 
 
 def test_messages_come_and_go(net: Reactor, twin: ModuleType, peer: Any) -> None:
