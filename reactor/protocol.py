@@ -134,8 +134,9 @@ class FramedProtocol(Protocol):
 
 def watched_framing(protocol: FramedProtocol) -> Framing:
     """Return a protocol's framing, and see to it that its transport hears of another one."""
-    for each in type(protocol).__mro__:
-        _watch(each, late=True)
+    kind = type(protocol)
+    holder = kind if "framing" in vars(kind) else next(each for each in kind.__mro__ if "framing" in vars(each))
+    _watch(holder, late=True)
     return protocol.framing  # type: ignore[no-any-return]
 
 

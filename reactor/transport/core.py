@@ -108,8 +108,12 @@ class Core:
         self._move(State.CLOSING)
         for wait in ("idle_timeout", "read_timeout", "frame_timeout", "write_timeout"):
             self._deadlines.stop(wait)
-        self._deadlines.start("close_timeout", self._patience)
-        return self._end_closing()
+        self._end_closing()
+        return self._bound_close()
+
+    def _bound_close(self) -> None:
+        if self._state is State.CLOSING:  # most connections have nothing that waits, and are over
+            self._deadlines.start("close_timeout", self._patience)
 
     def _end_closing(self) -> None:
         """Say goodbye and end, if nothing waits any more: not for the peer, and not for a handshake."""

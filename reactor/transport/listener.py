@@ -49,6 +49,7 @@ class Listener:
         self._retry: Timer | None = None
         self._pause = _FIRST_PAUSE
         self._troubles: dict[int | None, float] = {}  # when each errno was met last
+        self._batch = _BATCH  # how many to take: as came before, since asking for one more costs an exception
         self._parked = self._closed = False
         self._listen()
         self._reserve: int | None = sockets.take_descriptor()
@@ -95,7 +96,8 @@ class Listener:
     def _accept_ready(self) -> None:
         if self._reserve is None:
             self._reserve = sockets.take_descriptor()
-        for _ in range(_BATCH):
+        batch, self._batch = self._batch, min(2 * self._batch, _BATCH)
+        for taken in range(batch):
             if self._parked or self._closed:
                 return
             try:
@@ -105,6 +107,7 @@ class Listener:
                     continue
                 return self._hold_off(exc)
             if accepted is None:
+                self._batch = max(1, taken)
                 return
             self._pause = _FIRST_PAUSE
             self._on_accept(*accepted)

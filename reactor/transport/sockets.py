@@ -36,6 +36,10 @@ _OUT_OF_FDS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _IN_PROGRESS = {0, errno.EINPROGRESS, errno.EINTR}  # not EAGAIN: from a Unix socket it is a refusal (connect(2))
 
 
+_INHERITS = sys.platform == "linux"  # what prepare() has set on a listener its connections have
+_family_of = socket.SocketType.family.__get__  # the int, without the enum
+
+
 class OutOfDescriptors(OSError):
     """accept() failed for want of descriptors or memory: trying again at once can't help."""
 
@@ -85,6 +89,17 @@ class LentSocket:
         return f"<LentSocket {self._sock!r}>"
 
 
+class Accepted(socket.socket):
+    """A socket that accept() gave. The standard library's own way to it asks four enums: 4.0 us, 2.3 without."""
+
+    __slots__ = ()
+
+    def __init__(self, family: int, type: int, proto: int, fileno: int) -> None:
+        socket.SocketType.__init__(self, family, type, proto, fileno)
+        self._io_refs = 0
+        self._closed = False
+
+
 def lend(sock: socket.socket) -> Any:
     """Return what a protocol may have of its socket."""
     return LentSocket(sock) if sock.fileno() >= 0 else sock
@@ -109,7 +124,7 @@ def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> soc
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(sockaddr)
         sock.listen(backlog)
-        sock.setblocking(False)
+        prepare(sock)
     except OSError as exc:
         sock.close()
         raise named(exc, f"can't listen on {format_address(sockaddr)}") from None
@@ -124,7 +139,7 @@ def adopt_listening(sock: socket.socket | int, backlog: int) -> socket.socket:
     adopted = socket.socket(fileno=sock) if isinstance(sock, int) else sock
     try:
         adopted.listen(backlog)
-        adopted.setblocking(False)
+        prepare(adopted)
     except OSError as exc:
         if adopted is not sock:
             adopted.detach()
@@ -140,7 +155,7 @@ def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
     passed_over = 0
     while True:
         try:
-            sock, peer = listener.accept()
+            fd, peer = listener._accept()  # type: ignore[attr-defined]
         except BlockingIOError:
             return None
         except OSError as exc:
@@ -150,7 +165,11 @@ def accept(listener: socket.socket) -> tuple[socket.socket, Any] | None:
             if exc.errno not in _ACCEPT_AGAIN or passed_over > _MOST_PASSED_OVER:
                 raise
         else:
-            prepare(sock)
+            sock = Accepted(_family_of(listener), socket.SOCK_STREAM, 0, fd)
+            if _INHERITS:
+                sock.setblocking(False)
+            else:
+                prepare(sock)
             return sock, peer
 
 

@@ -24,7 +24,7 @@ class Failing:
     def __init__(self, *codes: int) -> None:
         self.codes = list(codes)
 
-    def accept(self) -> Any:
+    def _accept(self) -> Any:
         if self.codes:
             raise OSError(self.codes.pop(0), "scripted")
         raise BlockingIOError(errno.EAGAIN, "nobody")
