@@ -15,8 +15,6 @@ cdef class Receiver(Sender):
     cdef int budget
     cdef list held
     cdef object rest, sealed, ending
-    cdef object plain_room, feed_tls, read_tls, pending_tls  # of a session that is secured
-    cdef Decoder records
 
     def receive(self):
         """Read once, and deliver what is whole."""
@@ -281,14 +279,15 @@ cdef class Receiver(Sender):
 
     cdef int feed(self, char *at, Py_ssize_t size) except -1:
         view = PyMemoryView_FromMemory(at, size, PyBUF_READ)
-        if self.records is None:
+        cdef Calls calls = self.calls
+        if calls is None:
             if not self.session.begun:
                 self.session.begin()
             self.session.feed(view)
         else:
-            self.feed_tls(view)
-            self.records.lend(<const uint8_t *>at, size)
-            self.records.collect(size)
+            calls.feed(view)
+            calls.records.lend(<const uint8_t *>at, size)
+            calls.records.collect(size)
         return 0
 
     cdef bint open_slice(self) except -1:
@@ -323,24 +322,22 @@ cdef class Receiver(Sender):
             return False
         finally:
             self.put_own()
-        hot = session.hot
-        self.feed_tls, self.read_tls, self.write_tls = session.incoming.write, hot.read, hot.write
-        self.pending_tls = hot.pending
-        self.records = session.records if isinstance(session.records, Decoder) else None
+        self.calls = Calls(session, self.memory[:PLAIN_ROOM])
         return True
 
     cdef Py_ssize_t read_plain(self) except -1:
         """Read plain bytes into the shared memory; return how many."""
         cdef Py_ssize_t filled = 0, count
+        cdef Calls calls = self.calls  # held, whoever lets go of it meanwhile
         self.more = False
         try:
             while filled < PLAIN_ROOM:
-                count = self.read_tls(PLAIN_ROOM - filled, self.plain_room[filled:] if filled else self.plain_room)
+                count = calls.read(PLAIN_ROOM - filled, calls.plain_room[filled:] if filled else calls.plain_room)
                 if count == 0:
                     self.ending = True
                     return filled
                 filled += count
-                if not self.session.incoming.pending and not self.pending_tls():
+                if not calls.incoming.pending and not calls.pending():
                     return filled  # asking would be answered by an exception, which is dearer
             self.more = True
         except ssl.SSLWantReadError:
@@ -366,8 +363,8 @@ cdef class Receiver(Sender):
                 return True
         elif self.decoder is not None and self.decoder.in_frame:
             return True
-        if self.records is not None:
-            return self.records.begun()
+        if self.calls is not None:
+            return self.calls.records.begun()
         return self.session is not None and self.session.in_record
 
     cdef bint has_ended(self) except -1:

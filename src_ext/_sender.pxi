@@ -1,6 +1,19 @@
 # The sending half of the stream. Part of _stream_c.pyx; _sender_py.py is the reference.
 
 
+@cython.final
+cdef class Calls:
+    """What a secured session is asked all the time, each found once."""
+
+    cdef object feed, read, write, pending, incoming, plain_room
+    cdef Decoder records
+
+    def __cinit__(self, session, plain_room):
+        hot = session.hot
+        self.feed, self.read, self.write, self.pending = session.incoming.write, hot.read, hot.write, hot.pending
+        self.incoming, self.plain_room, self.records = session.incoming, plain_room, session.records
+
+
 cdef class Sender:
     """Queues what is written, and sends it at the end of the turn.
 
@@ -14,7 +27,8 @@ cdef class Sender:
     cdef readonly object session
     cdef readonly Py_ssize_t waiting
     cdef int fd
-    cdef object sock, owner, defer_call, write_tls
+    cdef object sock, owner, defer_call
+    cdef Calls calls  # of a session that is secured
     cdef Encoder encoder
     cdef bint flush_due
     cdef char *out  # what was written and is not in the queue yet, but for the large bodies
@@ -347,7 +361,7 @@ cdef class Sender:
         self.out = NULL  # ours while others are called
         self.forget_out()
         try:
-            self.write_tls(PyMemoryView_FromMemory(out, size, PyBUF_READ))
+            self.calls.write(PyMemoryView_FromMemory(out, size, PyBUF_READ))
             self.waiting -= size
         except ssl.SSLWantReadError:  # the peer renegotiates: what waits goes on when it has answered
             self.retry = [PyBytes_FromStringAndSize(out, size)]
@@ -368,7 +382,7 @@ cdef class Sender:
             while at < len(parts):
                 view = memoryview(parts[at])[done : done + READ_SIZE]
                 if len(view):
-                    self.write_tls(view)
+                    self.calls.write(view)
                     self.waiting -= len(view)
                     done += len(view)
                     self.put_wire(self.session.outgoing.read())

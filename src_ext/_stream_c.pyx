@@ -142,7 +142,6 @@ cdef class Stream(Receiver):
         self.settle()
         self.session = session
         self.join_below = PLAIN_ROOM
-        self.plain_room = self.memory[:PLAIN_ROOM]
         self.sealed = first
         if not session.tls.server_side:
             session.begin()
@@ -153,8 +152,7 @@ cdef class Stream(Receiver):
         self.forget_protocol()
         self.drop()
         self.owner = owner
-        self.session = self.records = None
-        self.feed_tls = self.read_tls = self.write_tls = self.pending_tls = self.plain_room = None
+        self.session = self.calls = None
         self.rest = self.sealed = b""
         self.ending = self.more = self.reading = self.alert = False
         self.room = -1

@@ -77,8 +77,8 @@ class Connection(Receiving, Sending):
 
     def _begin_tls(self, tls: TLS, first: bytes) -> None:
         """Shake hands; `first` is what has come of the peer's part already."""
-        self._deadlines.stop("frame_timeout")
-        self._deadlines.start("handshake_timeout", self._limits.handshake_timeout)
+        self._stop_waiting("frame_timeout")
+        self._await("handshake_timeout", self._limits.handshake_timeout)
         self._stream.secure(Session(tls), first)
         self._look_later()
 
@@ -86,7 +86,7 @@ class Connection(Receiving, Sending):
         """Go on now that the handshake is complete. Its facts are taken before anything else is read."""
         session = self._stream.session
         assert session is not None
-        self._deadlines.stop("handshake_timeout")
+        self._stop_waiting("handshake_timeout")
         self._facts().update(session.facts())
         if self._state is State.NEW:
             self._open()
@@ -161,7 +161,7 @@ class Connection(Receiving, Sending):
     def excuses(self, wait: str) -> bool:
         """Whether a wait isn't over: bytes still come, or the peer has sent what we don't read."""
         if wait in ("idle_timeout", "read_timeout") and self._paused and sockets.has_unread(self._sock):
-            self._deadlines.start(wait, getattr(self._limits, wait))
+            self._await(wait, getattr(self._limits, wait))
             return True
         return self._still_comes()
 

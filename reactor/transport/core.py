@@ -84,7 +84,7 @@ class Core:
         self._bounded_at = -1  # the offset of the frame, or of the piece of it, that frame_timeout runs for
         self._on_secured: Callable[[], object] = nothing_to_do
         self.made = self.reset = False
-        self._deadlines = Deadlines(loop, self)  # type: ignore[arg-type]  # the whole connection is
+        self._deadlines: Deadlines | None = None  # as long as there was no wait
         self._watch = loop.watch(sock, nothing_to_do, nothing_to_do)
         self._stream = _stream.Stream(sock, memory, self, loop.defer_flush)  # type: ignore[arg-type]
         self._stream.clocked = limits.idle_timeout is not None or limits.read_timeout is not None
@@ -107,13 +107,13 @@ class Core:
             self._patience = timeout
         self._move(State.CLOSING)
         for wait in ("idle_timeout", "read_timeout", "frame_timeout", "write_timeout"):
-            self._deadlines.stop(wait)
+            self._stop_waiting(wait)
         self._end_closing()
         return self._bound_close()
 
     def _bound_close(self) -> None:
         if self._state is State.CLOSING:  # most connections have nothing that waits, and are over
-            self._deadlines.start("close_timeout", self._patience)
+            self._await("close_timeout", self._patience)
 
     def _end_closing(self) -> None:
         """Say goodbye and end, if nothing waits any more: not for the peer, and not for a handshake."""
@@ -166,7 +166,8 @@ class Core:
         self._move(State.LOST)
         self._stream.drop()
         self._watch.close()
-        self._deadlines.close()
+        if self._deadlines is not None:
+            self._deadlines.close()
         self._loop.defer_close(self._finish)
 
     def _finish(self) -> None:
@@ -196,11 +197,25 @@ class Core:
         self._state = state
         self._tell_stream()
 
+    def _await(self, wait: str, seconds: float | None) -> None:
+        """Begin a wait, or begin it anew."""
+        if seconds is not None:
+            if self._deadlines is None:
+                self._deadlines = Deadlines(self._loop, self)  # type: ignore[arg-type]  # the whole connection is
+            self._deadlines.start(wait, seconds)
+
+    def _stop_waiting(self, wait: str) -> None:
+        if self._deadlines is not None:
+            self._deadlines.stop(wait)
+
+    def _awaits(self, wait: str) -> bool:
+        return self._deadlines is not None and wait in self._deadlines
+
     def touched(self, sending: bool) -> None:
         """Note that bytes came, or went."""
-        self._deadlines.start("idle_timeout", self._limits.idle_timeout)
+        self._await("idle_timeout", self._limits.idle_timeout)
         if not sending:
-            self._deadlines.start("read_timeout", self._limits.read_timeout)
+            self._await("read_timeout", self._limits.read_timeout)
 
     def _tls_waits(self) -> bool:
         """Whether TLS must hear of the peer to go on: for a handshake, or for one in the middle of a close."""

@@ -39,10 +39,8 @@ class Deadlines:
         self._due: dict[str, tuple[float, float]] | None = None  # while there is no wait
         self._timer: Timer | None = None
 
-    def start(self, wait: str, seconds: float | None) -> None:
+    def start(self, wait: str, seconds: float) -> None:
         """Begin a wait, or begin it anew."""
-        if seconds is None:
-            return
         due = self._loop.time() + seconds
         if self._due is None:
             self._due = {}

@@ -16,7 +16,7 @@ class Receiving(Core):
     def pause_reading(self) -> None:
         """Deliver nothing until `resume_reading()`; not even messages that are decoded already. Idempotent."""
         self._paused = True
-        self._deadlines.stop("frame_timeout")  # it is not the peer who is slow now
+        self._stop_waiting("frame_timeout")  # it is not the peer who is slow now
         self._tell_stream()
 
     def resume_reading(self) -> None:
@@ -87,11 +87,11 @@ class Receiving(Core):
     def _bound_frame(self) -> None:
         """Bound the time that a frame takes; for one that is streamed or discarded, the time between its pieces."""
         if not self._stream.in_frame:
-            return self._deadlines.stop("frame_timeout")
+            return self._stop_waiting("frame_timeout")
         offset = self._stream.frame_offset
-        if not self._paused and (offset != self._bounded_at or "frame_timeout" not in self._deadlines):
+        if not self._paused and (offset != self._bounded_at or not self._awaits("frame_timeout")):
             self._bounded_at = offset
-            self._deadlines.start("frame_timeout", self._limits.frame_timeout)
+            self._await("frame_timeout", self._limits.frame_timeout)
         return None
 
     # --- the peer's end
@@ -116,7 +116,7 @@ class Receiving(Core):
     def _tell_end(self) -> None:
         self._told = True
         for wait in ("frame_timeout", "read_timeout"):
-            self._deadlines.stop(wait)
+            self._stop_waiting(wait)
         if self._unsendable is not None:
             return self._lose(None)
         if self._stream.decoder is not None:

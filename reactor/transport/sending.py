@@ -113,14 +113,14 @@ class Sending(Core):
     def _await_progress(self, progress: bool) -> None:
         if self._state is State.CLOSING:
             if progress:
-                self._deadlines.start("close_timeout", self._patience)
-        elif progress or "write_timeout" not in self._deadlines:
-            self._deadlines.start("write_timeout", self._limits.write_timeout)
+                self._await("close_timeout", self._patience)
+        elif progress or not self._awaits("write_timeout"):
+            self._await("write_timeout", self._limits.write_timeout)
 
     def _stop_sending(self) -> None:
         self._stream.blocked = False
         self._watch.remove(EVENT_WRITE)
-        self._deadlines.stop("write_timeout")
+        self._stop_waiting("write_timeout")
         self._tell_stream()
 
     def _write_ready(self) -> None:

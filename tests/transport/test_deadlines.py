@@ -59,7 +59,6 @@ def test_a_stopped_wait_never_runs_out(loop: EventLoop, clock: ManualClock) -> N
     assert "frame_timeout" in deadlines
     deadlines.stop("frame_timeout")
     deadlines.stop("frame_timeout")
-    deadlines.start("idle_timeout", None)
     clock.advance(100)
     turns(loop)
     assert told == []
