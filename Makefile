@@ -1,6 +1,6 @@
 # Needs python3 with venv, make and gcc. Everything else is set up here, in .venv.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
@@ -18,11 +18,11 @@ $(VENV)/ready: pyproject.toml setup.py $(wildcard src_ext/*.px* reactor/*/*.pxd)
 demo: $(VENV)/ready  ## a server and fifty clients for three seconds, every echo compared
 	$(BIN)/python -m reactor demo
 
-test: $(VENV)/ready  ## the tests, over both twins
-	$(BIN)/pytest
+test: $(VENV)/ready  ## the tests, over both twins, on every core
+	$(BIN)/pytest -n auto
 
 test-pure: $(VENV)/ready  ## the tests without the compiled twin
-	REACTOR_EXTENSION=0 $(BIN)/pytest
+	REACTOR_EXTENSION=0 $(BIN)/pytest -n auto
 
 lint: $(VENV)/ready  ## ruff
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-# The encoding half: `Framing.encode` and `encode_many`, and what the pump writes. Part of _codec_c.pyx.
+# The encoding half: `Framing.encode` and `encode_many`, and what the stream writes. Part of _codec_c.pyx.
 
 
 @cython.final

@@ -1,4 +1,4 @@
-# What the compiled pump sees of the compiled codec.
+# What the compiled stream sees of the compiled codec.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint64_t
