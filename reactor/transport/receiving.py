@@ -33,7 +33,8 @@ class Receiving(Core):
     def keep(self, messages: list[bytes]) -> None:
         """Keep messages of a list that the protocol was given and has not come to."""
         if self._shakes_hands():
-            self._break(behind_the_switch(sum(map(len, messages))))
+            size = self._protocol.framing.wire_length if isinstance(self._protocol, FramedProtocol) else len
+            self._break(behind_the_switch(sum(map(size, messages))))
         elif self._state is State.OPEN:
             self._stream.keep(messages)
 
