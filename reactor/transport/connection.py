@@ -88,14 +88,16 @@ class Connection(Receiving, Sending):
         assert session is not None
         self._stop_waiting("handshake_timeout")
         self._facts().update(session.facts())
+        self._stream.defer()  # what waited for this
         if self._state is State.NEW:
             self._open()
         elif self._state is State.CLOSING:
             self._end_closing()
         elif self._state is State.OPEN:
-            self._tell_stream()
-            self.call(self._on_secured)
-        self._stream.defer()  # what waited for this
+            try:
+                self.call(self._on_secured)
+            finally:
+                self._look_later()
 
     # --- protocol and facts
 

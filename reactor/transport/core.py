@@ -6,6 +6,7 @@ is called, and is looked at again after it.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from enum import Enum
 from selectors import EVENT_READ
@@ -118,8 +119,14 @@ class Core:
     def _end_closing(self) -> None:
         """Say goodbye and end, if nothing waits any more: not for the peer, and not for a handshake."""
         self._stream.goodbye()
-        if self._state is State.CLOSING and not self._stream.waiting:
+        if self._state is State.CLOSING and not self._to_leave():
             self._lose(None)
+
+    def _to_leave(self) -> int:
+        """Return how many bytes wait and can leave: what waits for a word of TLS that never comes can't."""
+        stream = self._stream
+        over = self._peer_ended or isinstance(stream.end, ssl.SSLError)
+        return stream.unsent if over and stream.session is not None else stream.waiting
 
     def close_when_quiet(self) -> None:
         """Close as soon as no message is half received, undelivered, held or unsent; never from inside this call."""

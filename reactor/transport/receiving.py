@@ -33,7 +33,8 @@ class Receiving(Core):
     def keep(self, messages: list[bytes]) -> None:
         """Keep messages of a list that the protocol was given and has not come to."""
         if self._shakes_hands():
-            self._break(behind_the_switch(sum(map(len, messages))))
+            size = self._protocol.framing.wire_length if isinstance(self._protocol, FramedProtocol) else len
+            self._break(behind_the_switch(sum(map(size, messages))))
         elif self._state is State.OPEN:
             self._stream.keep(messages)
 
@@ -100,10 +101,10 @@ class Receiving(Core):
         self._lose(exc)
 
     def socket_ended(self) -> None:
-        session = self._stream.session
-        if session is not None and not self._peer_ended and not self._may_end(session):
-            return self._break(session.truncated())
+        session, known = self._stream.session, self._peer_ended
         self._peer_ended = True
+        if session is not None and not known and not self._may_end(session):
+            return self._break(session.truncated())
         return self.delivered()
 
     def _may_end(self, session: Session) -> bool:
@@ -135,6 +136,9 @@ class Receiving(Core):
         """End since the stream broke: what was answered before, and what is now, still leaves."""
         if self._state is State.NEW:
             return self._fail(exc)
+        if self._state is State.CLOSING:  # TLS broke while a close waited for it, so not all has left
+            self._cause = self._cause or exc
+            return self._end_closing()
         if self._state is State.OPEN and self._cause is None:
             self._cause = exc
             self._tell_stream()

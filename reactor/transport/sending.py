@@ -107,7 +107,7 @@ class Sending(Core):
             self._tell_stream()
         elif self._watch.mask & EVENT_WRITE:
             self._stop_sending()
-        if not stream.waiting:
+        if not self._to_leave():
             self._all_sent()
 
     def _await_progress(self, progress: bool) -> None:

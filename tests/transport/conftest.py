@@ -1,10 +1,14 @@
 """Certificates for the tests of TLS, made anew for every run: nothing in the repository can expire."""
 
 import ssl
+from collections.abc import Iterator
 from datetime import datetime, timezone
 
 import pytest
 import trustme
+from transport.tls_peer import Secure
+
+from reactor import EventLoop
 
 _LONG_AGO = datetime(2001, 1, 1, tzinfo=timezone.utc)
 
@@ -41,3 +45,11 @@ class Certs:
 @pytest.fixture(scope="session")
 def certs() -> Certs:
     return Certs()
+
+
+@pytest.fixture
+def secure(loop: EventLoop, certs: Certs) -> Iterator[Secure]:
+    """Connections under TLS, in memory."""
+    made = Secure(loop, certs)
+    yield made
+    made.end()
