@@ -13,6 +13,7 @@ READ_SIZE = 256 * 1024  # bytes in one read at most; more costs cache misses (pi
 DIRECT_FROM = 64 * 1024  # a body of which so much has come, and so much lacks, is read straight into its place
 MESSAGES_PER_TURN = 1024  # about half a millisecond of callbacks: what others may have to wait for one connection
 JOIN_BELOW = 8 * 1024  # a smaller chunk is cheaper to copy into its neighbours than to gather
+FLOWS = 16 * 1024  # so much since the last look isn't a trickle: the peer sends as fast as we read
 SEND_AT_ONCE = 64 * 1024  # more than this doesn't wait for the end of the turn
 ANSWER_FROM = 8 * 1024  # so much leaves at the end of the read that it answers, while it is in the caches
 GATHER = 64  # chunks in one gathered send; far under IOV_MAX, which is 1024 or more

@@ -11,7 +11,7 @@ from ..framing import BytesLike, Framing
 from ..loop.watch import nothing_to_do
 from ..protocol import Protocol
 from . import sockets
-from .buffers import snapshot
+from .buffers import FLOWS, snapshot
 from .core import State
 from .receiving import Receiving
 from .sending import Sending
@@ -165,7 +165,11 @@ class Connection(Receiving, Sending):
         if wait in ("idle_timeout", "read_timeout") and self._paused and sockets.has_unread(self._sock):
             self._await(wait, getattr(self._limits, wait))
             return True
-        return self._still_comes()
+        before = self._received
+        if self._still_comes():
+            return True
+        # a peer that we let wait could send no more than a window: it goes on when that is read
+        return wait == "frame_timeout" and self._received - before >= FLOWS
 
     def timed_out(self, wait: str, exc: ConnectionTimeout) -> None:
         """End; in good order where nobody owes anybody a byte."""
