@@ -165,6 +165,8 @@ class Connection(Receiving, Sending):
         if wait in ("idle_timeout", "read_timeout") and self._paused and sockets.has_unread(self._sock):
             self._await(wait, getattr(self._limits, wait))
             return True
+        if wait in ("write_timeout", "close_timeout"):
+            return False  # whatever a peer sends, it takes nothing
         before = self._received
         if self._still_comes():
             return True
