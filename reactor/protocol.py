@@ -102,7 +102,7 @@ class FramedProtocol(Protocol):
         """All messages of one read came. Override it to take them at once; you are then given a list.
 
         This one calls `message_received` for each, and stops when the connection closes or pauses: what is left comes
-        after `resume_reading()`.
+        after `resume_reading()`. Behind a `set_protocol()` a pause is the next one's, and they stay this one's.
         """
         transport, rest = self.transport, iter(messages)
         try:
@@ -111,11 +111,11 @@ class FramedProtocol(Protocol):
                     self.piece_received(message)
                 else:
                     self.message_received(message)
-                if not transport.is_reading():
+                if not transport.is_reading() and (transport.is_closing() or transport.get_protocol() is self):
                     break
         finally:
-            if rest is not messages and (left := list(rest)):  # an iterator keeps its own rest; a list would lose it
-                transport.keep(left)
+            if rest is not messages and (left := list(rest)) and transport.get_protocol() is self:
+                transport.keep(left)  # an iterator keeps its own rest; a list would lose it
 
     def framing_failed(self, exc: FramingError) -> None:
         """The stream broke, or ended inside a frame. What is sent here leaves before `connection_lost(exc)`."""

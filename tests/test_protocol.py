@@ -16,6 +16,7 @@ class Notes:
         self.written: list[bytes] = []
         self.reading_for = reading_for
         self.kept: list[bytes] = []
+        self.protocol: Any = None
 
     def keep(self, messages: list[bytes]) -> None:
         self.kept += messages
@@ -26,6 +27,12 @@ class Notes:
     def is_reading(self) -> bool:
         self.reading_for -= 1
         return self.reading_for > 0
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_protocol(self) -> Any:
+        return self.protocol
 
 
 def test_every_callback_of_a_protocol_may_be_left_out() -> None:
@@ -77,6 +84,7 @@ def test_a_message_that_is_too_large_is_not_sent(twin: ModuleType) -> None:
 def test_a_list_that_stops_keeps_its_rest() -> None:
     protocol = FrameRecorder()
     protocol.transport = notes = Notes(reading_for=2)  # type: ignore[assignment]
+    notes.protocol = protocol
     protocol.messages_received([b"a", b"b", b"c", b"d"])
     assert (protocol.messages, notes.kept) == ([b"a", b"b"], [b"c", b"d"])
 
@@ -84,6 +92,7 @@ def test_a_list_that_stops_keeps_its_rest() -> None:
 def test_an_iterator_that_stops_keeps_its_own_rest() -> None:
     protocol = FrameRecorder()
     protocol.transport = notes = Notes(reading_for=2)  # type: ignore[assignment]
+    notes.protocol = protocol
     messages: Any = iter([b"a", b"b", b"c", b"d"])
     protocol.messages_received(messages)
     assert (protocol.messages, notes.kept, list(messages)) == ([b"a", b"b"], [], [b"c", b"d"])
