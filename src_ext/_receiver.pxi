@@ -6,10 +6,9 @@ cdef class Receiver(Sender):
 
     cdef public bint reading, drained
     cdef public int64_t bytes_received
-    cdef public object protocol
     cdef readonly object decoder  # of any kind
     cdef Decoder native  # the decoder, if it is the compiled one
-    cdef object framing, following  # the framing in force; the decoder that follows the frame in progress
+    cdef object following  # the decoder that follows the frame in progress
     cdef object memory  # a memoryview, which keeps its bytearray from moving: the pointer stays good with it
     cdef bint as_list, buffered, more
     cdef int budget
@@ -22,6 +21,7 @@ cdef class Receiver(Sender):
         cdef char *at = <char *>memory.buf
         cdef bint was_in_frame = self.is_in_frame()
         cdef Py_ssize_t count
+        cdef bytes data
         self.budget = MESSAGES_PER_TURN
         if self.session is not None:
             count = self.read(at + PLAIN_ROOM, memory.len - PLAIN_ROOM)
@@ -34,6 +34,9 @@ cdef class Receiver(Sender):
         try:
             if self.session is None:
                 self.cut(at, count)
+            elif self.sealed:  # what came before TLS began, or while nothing was read, is in front
+                data = self.sealed + PyBytes_FromStringAndSize(at + PLAIN_ROOM, count)
+                self.open_sealed(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
             else:
                 self.open_sealed(at + PLAIN_ROOM, count)
         except BaseException as exc:
@@ -253,6 +256,11 @@ cdef class Receiver(Sender):
         self.switch_to(self.following)
         return True
 
+    def take_held(self):
+        """Hand over the messages that were kept."""
+        held, self.held = self.held, None
+        return held or []
+
     def keep(self, list messages):
         """Keep messages of a list that its protocol was given and has not come to."""
         self.held = messages + (self.held or [])
@@ -265,13 +273,14 @@ cdef class Receiver(Sender):
         `at` is in `memory` behind the room for plain bytes, or in the bytes that the caller holds.
         """
         cdef Py_ssize_t pos = 0, count
+        cdef bint listens = self.session.secured and not self.reading  # TLS alone: what is made of it is for nobody
         try:
             while True:
                 count = min(size - pos, SEALED_SLICE)
                 pos += count  # before user code is called
                 if count:
                     self.feed(at + pos - count, count)
-                if not self.open_slice() or pos == size:
+                if not (self.open_slice() or (listens and not self.ending)) or pos == size:
                     break
         finally:
             self.sealed = PyBytes_FromStringAndSize(at + pos, size - pos) if pos < size else b""

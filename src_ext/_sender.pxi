@@ -27,6 +27,8 @@ cdef class Sender:
     cdef readonly object session
     cdef readonly Py_ssize_t waiting
     cdef int fd
+    cdef public object protocol
+    cdef object framing  # the one in force
     cdef object sock, owner, defer_call
     cdef Calls calls  # of a session that is secured
     cdef Encoder encoder
@@ -77,7 +79,10 @@ cdef class Sender:
         """
         cdef bytes body = as_bytes(message), front = as_bytes(prefix)
         cdef Encoder encoder = self.encoder
-        cdef Py_ssize_t size = PyBytes_GET_SIZE(body), header = encoder.header_size(size, front)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(body), header
+        if encoder is None:
+            return self.send_unlent(FramedProtocol.send, (body, front))
+        header = encoder.header_size(size, front)
         if not self.may_wait(header + size):
             return
         if size < self.join_below:
@@ -91,9 +96,13 @@ cdef class Sender:
     def send_many(self, messages):
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
         cdef Encoder encoder = self.encoder
-        cdef list texts = encoder.texts(messages)
-        cdef Py_ssize_t size = encoder.size_of(texts), count
+        cdef list texts
+        cdef Py_ssize_t size, count
         cdef bytes text
+        if encoder is None:
+            return self.send_unlent(FramedProtocol.send_many, (messages,))
+        texts = encoder.texts(messages)
+        size = encoder.size_of(texts)
         if self.waiting + size > self.room:
             texts = list(texts)  # it may be the caller's, who could change it while others are called
             size = encoder.size_of(texts)
@@ -109,6 +118,15 @@ cdef class Sender:
                 self.out_size += count
                 self.put(text)
         self.queue_up(size)
+
+    cdef object send_unlent(self, send, tuple args):
+        """Send for somebody who has kept what his protocol was lent, and has it no more."""
+        if self.protocol is None:  # the end, behind which data is dropped and counted
+            self.writes_dropped += 1
+        elif self.framing is None:
+            raise RuntimeError("send() of a protocol that another one has followed, which sends no messages")
+        else:
+            send(self.protocol, *args)
 
     cdef bint may_wait(self, Py_ssize_t size) except -1:
         """The one door to the queue. Whether so much more may wait, at the latest when what waits has left, at once."""

@@ -113,9 +113,12 @@ cdef class Stream(Receiver):
         """Lend the protocol our own `send`, unless it has one, or a framing that encodes in a way of its own."""
         encoder = framing._encoder
         self.framing = framing
-        self.encoder = encoder if isinstance(encoder, Encoder) else None
-        if self.encoder is None or type(framing).encode is not Framing.encode or type(framing).encode_many is not Framing.encode_many:
+        self.encoder = None
+        if type(framing).encode is not Framing.encode or type(framing).encode_many is not Framing.encode_many:
             return 0
+        if not isinstance(encoder, Encoder):
+            return 0
+        self.encoder = encoder
         for name in LENT:
             if getattr(getattr(self.protocol, name), "__func__", None) is getattr(FramedProtocol, name):
                 setattr(self.protocol, name, getattr(self, name))

@@ -70,8 +70,8 @@ class Receiver:
         try:
             if self.session is None:
                 self._cut(data)
-            else:
-                self._open(data)
+            else:  # what came before TLS began, or while nothing was read, is in front
+                self._open(memoryview(bytes(self._sealed) + data) if self._sealed else data)
         except BaseException as exc:
             return self._raised(exc)
         return self._look(was_in_frame)
@@ -183,6 +183,11 @@ class Receiver:
         else:
             self.protocol.message_received(frame)
 
+    def take_held(self) -> list[bytes]:
+        """Hand over the messages that were kept."""
+        held, self._held = self._held, []
+        return held
+
     def keep(self, messages: list[bytes]) -> None:
         """Keep messages of a list that its protocol was given and has not come to."""
         self._held = messages + self._held
@@ -193,6 +198,7 @@ class Receiver:
         """Decrypt and deliver, a slice at a time, until the protocol reads no more or TLS has a word to say."""
         session, self._sealed = self.session, data
         assert session is not None
+        listens = session.secured and not self.reading  # TLS alone: what is made of it is for nobody
         try:
             while True:
                 piece, self._sealed = self._sealed[:SEALED_SLICE], self._sealed[SEALED_SLICE:]
@@ -200,7 +206,7 @@ class Receiver:
                     if not session.begun:
                         session.begin()
                     session.feed(memoryview(piece))
-                if not self._open_slice(session) or not self._sealed:
+                if not (self._open_slice(session) or (listens and not self._end)) or not self._sealed:
                     break
         finally:
             self._sealed = bytes(self._sealed)  # the memory is another connection's next

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable
 from socket import MSG_NOSIGNAL, socket
+from typing import Any
 from typing import Protocol as Interface
 
-from ..framing import BytesLike, Encoder
+from ..framing import BytesLike, Encoder, Framing
+from ..protocol import FramedProtocol
 from .buffers import JOIN_BELOW, PLAIN_ROOM, READ_SIZE, WriteBuffer, snapshot
 from .tls import Session
 
@@ -29,6 +31,8 @@ class Sender:
 
     _sock: socket
     _owner: Owner
+    _framing: Framing | None
+    protocol: Any
     session: Session | None
     room: int
     alert: bool
@@ -72,23 +76,34 @@ class Sender:
 
         Raises FrameTooLarge, and has then sent nothing.
         """
-        assert self._encoder is not None
-        body = snapshot(message)
+        body, encoder = snapshot(message), self._encoder
+        if encoder is None:
+            return self._send_unlent(FramedProtocol.send, body, prefix)
         size = len(body)
         if size < JOIN_BELOW:
-            frame = self._encoder.encode(body, prefix)
+            frame = encoder.encode(body, prefix)
             return self._queue((frame,), len(frame))
-        header = self._encoder.header(size, prefix)
+        header = encoder.header(size, prefix)
         return self._queue((header, body), len(header) + size)
 
     def send_many(self, messages: Iterable[BytesLike]) -> None:
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
-        assert self._encoder is not None
+        if self._encoder is None:
+            return self._send_unlent(FramedProtocol.send_many, messages)
         parts = self._encoder.parts(messages)
         size = sum(map(len, parts))
         if 2 * size < JOIN_BELOW * len(parts):  # small bodies for the most part
             parts = [b"".join(parts)]
-        self._queue(parts, size)
+        return self._queue(parts, size)
+
+    def _send_unlent(self, send: Callable[..., object], *args: Any) -> None:
+        """Send for somebody who has kept what his protocol was lent, and has it no more."""
+        if self.protocol is None:  # the end, behind which data is dropped and counted
+            self.writes_dropped += 1
+        elif self._framing is None:
+            raise RuntimeError("send() of a protocol that another one has followed, which sends no messages")
+        else:
+            send(self.protocol, *args)
 
     def _queue(self, chunks: Iterable[bytes], size: int) -> None:
         """The one door to the queue."""

@@ -70,9 +70,10 @@ class Stream(_receiver_py.Receiver, _sender_py.Sender):
 
     def _lend(self, framing: Framing) -> None:
         """Lend the protocol our own `send`, unless it has one, or a framing that encodes in a way of its own."""
-        self._framing, self._encoder = framing, framing._encoder
+        self._framing, self._encoder = framing, None
         if type(framing).encode is not Framing.encode or type(framing).encode_many is not Framing.encode_many:
             return
+        self._encoder = framing._encoder
         for name in _LENT:
             if getattr(getattr(self.protocol, name), "__func__", None) is getattr(FramedProtocol, name):
                 setattr(self.protocol, name, getattr(self, name))

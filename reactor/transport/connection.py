@@ -66,10 +66,11 @@ class Connection(Receiving, Sending):
         if self._tls is not None or self._state is not State.OPEN:
             raise RuntimeError("start_tls() needs an open connection without TLS")
         tls, first = TLS(context, server_side, server_hostname), snapshot(initial or b"")
+        held = self._stream.take_held()  # messages that were cut already: no handshake can begin so
         self._stream.adopt(self._protocol)
         unread = self._stream.take_rest()
-        if initial is None and unread:
-            return self._break(behind_the_switch(len(unread)))
+        if held or (initial is None and unread):
+            return self._break(behind_the_switch(sum(map(len, held)) + len(unread)))
         self._stream.adopt(self._protocol)
         self._tls = tls
         self._on_secured = on_done or nothing_to_do

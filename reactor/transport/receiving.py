@@ -26,6 +26,8 @@ class Receiving(Core):
             if self._state is State.OPEN:
                 self.touched(False)
             self._look_later()
+            if self._unsendable is not None:
+                self._loop.call_after_look(self._give_up)
 
     def is_reading(self) -> bool:
         return self._stream.reading and not self._shakes_hands()

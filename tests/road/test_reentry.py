@@ -1,0 +1,174 @@
+"""What is called where nobody expects it: from inside other callbacks, between turns, and behind the end."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import suppress
+from types import ModuleType
+from typing import Any
+
+import pytest
+from road.cast import Batches, Bytes, Frames, frame
+from road.conftest import Contexts, travelled
+from road.roads import MemoryRoad, Road
+
+from reactor import Limits
+from reactor.testing import ManualClock
+
+
+@pytest.fixture
+def memory(twin: ModuleType, clock: ManualClock, contexts: Contexts) -> Iterator[Any]:
+    """Memory alone, where a send fails when a test says so."""
+    yield from travelled("memory", clock, contexts)
+
+
+# --- a `send` that somebody kept
+
+
+def test_a_send_that_was_kept_is_dropped_behind_the_end(road: Road) -> None:
+    ours = Frames()
+    road.meet(ours)
+    transport, send, send_many = ours.transport, ours.send, ours.send_many
+    transport.abort()
+    road.until(lambda: ours.ended)
+    before = transport.writes_dropped
+    send(b"late")
+    send_many([b"late", b"later"])
+    assert transport.writes_dropped == before + 2
+
+
+def test_a_send_that_was_kept_is_refused_when_its_protocol_is_not_in_force(road: Road) -> None:
+    ours = Frames()
+    road.meet(ours)
+    send, send_many = ours.send, ours.send_many
+    ours.transport.set_protocol(then := Bytes())
+    for call in (lambda: send(b"late"), lambda: send_many([b"late"])):
+        with pytest.raises(RuntimeError):
+            call()
+    then.transport.abort()
+    road.settle()
+
+
+# --- TLS that begins between turns
+
+
+def hello_of(client: ssl.SSLContext) -> tuple[bytes, Any, ssl.MemoryBIO, ssl.MemoryBIO]:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client.wrap_bio(incoming, outgoing, False, "localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return outgoing.read(), tls, incoming, outgoing
+
+
+def test_what_came_of_a_handshake_before_start_tls_is_heard_first(plain: Road, contexts: Contexts) -> None:
+    server, client = contexts()
+    hello, tls, incoming, outgoing = hello_of(client)
+    done: list[bool] = []
+    ours = Frames(message=lambda self, message: self.transport.pause_reading())
+    peer = plain.meet(ours)
+    peer.send(frame(b"STARTTLS") + hello[:100])
+    plain.until(lambda: ours.messages)
+    peer.send(hello[100:])
+    plain.settle()
+
+    def switch() -> None:
+        ours.transport.start_tls(server, server_side=True, initial=b"", on_done=lambda: done.append(True))
+        ours.transport.resume_reading()
+
+    plain.reactor.call_soon(switch)
+
+    def shaken() -> bool:
+        if peer.take():
+            incoming.write(bytes(peer.plain))
+            peer.plain.clear()
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+            if data := outgoing.read():
+                peer.put(data)
+        return bool(done) or ours.ended
+
+    plain.until(shaken)
+    assert done == [True]
+    ours.transport.abort()
+    plain.settle()
+
+
+def begin_tls(road: Road, contexts: Contexts) -> tuple[Frames, Any]:
+    """Our client begins TLS and writes, which waits for the handshake."""
+    ours = Frames()
+    peer = road.meet(ours, Limits(close_timeout=20, handshake_timeout=20))
+    ours.transport.start_tls(contexts()[1], server_hostname="localhost")
+    ours.transport.write(b"a secret")
+    road.settle()
+    peer.take_all()
+    return ours, peer
+
+
+@pytest.mark.parametrize("closed", [False, True], ids=["open", "closing"])
+@pytest.mark.parametrize("how", ["hangs up", "talks nonsense"])
+def test_what_waits_for_a_handshake_that_failed_waits_no_more(
+    plain: Road, contexts: Contexts, how: str, closed: bool
+) -> None:
+    ours, peer = begin_tls(plain, contexts)
+    if closed:
+        ours.transport.close()
+    if how == "hangs up":
+        peer.finish()
+    else:
+        peer.send(b"421 no TLS today\r\n")
+    plain.settle()
+    assert ours.ended, "and not when close_timeout has passed"
+    assert isinstance(ours.lost, ssl.SSLError)
+
+
+# --- messages of a list
+
+
+def test_messages_kept_behind_the_switch_to_tls_are_injected(plain: Road, contexts: Contexts) -> None:
+    ours = Batches(message=lambda self, message: self.transport.pause_reading())
+    peer = plain.meet(ours)
+    peer.send(frame(b"STARTTLS") + frame(b"injected"))
+    plain.until(lambda: ours.messages)
+    plain.settle()
+    ours.transport.start_tls(contexts()[0], server_side=True)
+    plain.settle()
+    assert ours.ended
+    assert isinstance(ours.lost, ssl.SSLError)
+
+
+@pytest.mark.parametrize("then", [Bytes, Frames, Batches])
+def test_messages_of_a_list_stay_its_protocols_when_another_one_pauses(road: Road, then: type[Any]) -> None:
+    following = then()
+
+    def switch(self: Batches, message: bytes) -> None:
+        if message == b"one":
+            self.transport.set_protocol(following)
+            self.transport.pause_reading()
+
+    ours = Batches(message=switch)
+    peer = road.meet(ours)
+    peer.send(frame(b"one") + frame(b"two"))
+    road.until(lambda: ours.messages)
+    following.transport.resume_reading()
+    road.settle()
+    assert ours.messages == [b"one", b"two"]
+    assert following.calls == []
+    following.transport.abort()
+    road.settle()
+
+
+# --- ends
+
+
+def test_who_pauses_when_sending_fails_and_resumes_comes_to_an_end(memory: MemoryRoad) -> None:
+    ours = Bytes()
+    peer: Any = memory.meet(ours)
+    ours.transport.pause_reading()
+    peer.wire.sock.peer.fail_send = OSError(110, "timed out")
+    ours.transport.write(b"x")
+    memory.settle()
+    assert not ours.ended
+    ours.transport.resume_reading()
+    memory.settle()
+    assert isinstance(ours.lost, OSError)
