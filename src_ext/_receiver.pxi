@@ -49,7 +49,10 @@ cdef class Receiver(Sender):
         cdef bytes data
         self.budget = MESSAGES_PER_TURN
         try:
-            if self.held:
+            if not self.reading:  # but TLS goes on, whoever pauses in a handshake
+                data = self.sealed
+                self.open_sealed(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+            elif self.held:
                 held, self.held = self.held, None
                 FramedProtocol.messages_received(self.protocol, held)
             elif self.decoder is not None and self.decoder.undecoded:
@@ -185,7 +188,7 @@ cdef class Receiver(Sender):
         try:
             while len(self.rest) and self.reading and self.protocol is protocol:
                 buffer = memoryview(protocol.get_buffer(len(self.rest))).cast("B")
-                if not (self.reading and self.protocol is protocol):
+                if not (len(self.rest) and self.reading and self.protocol is protocol):
                     break
                 count = min(len(buffer), len(self.rest))
                 if not count:
@@ -308,7 +311,7 @@ cdef class Receiver(Sender):
                 return not self.ending
             self.more = True
             self.owner.secured()
-            if not self.reading or self.session is None:
+            if not self.reading or self.keeps_plain():
                 return False
         plain = self.read_plain()
         spoke = self.session.outgoing.pending > 0
@@ -318,7 +321,7 @@ cdef class Receiver(Sender):
             self.defer()  # what TLS couldn't take before
         if plain and self.reading:
             self.cut(<char *>PyMemoryView_GET_BUFFER(self.memory).buf, plain)
-        return self.reading and not (spoke or self.has_left() or self.ending)
+        return self.reading and not (spoke or self.has_left() or self.has_ended())
 
     cdef bint shake_hands(self) except -1:
         """Go on with the handshake; tell whether it is complete."""
@@ -360,11 +363,24 @@ cdef class Receiver(Sender):
     # --- what is left
 
     cdef bint has_left(self) except -1:
-        if self.held or self.rest or self.more or self.sealed:
+        if self.held:
+            return True
+        if self.is_broken():  # behind that nothing counts
+            return False
+        return True if self.more or self.sealed else self.keeps_plain()
+
+    cdef bint keeps_plain(self) except -1:
+        """Whether plain bytes or messages have come that were not delivered."""
+        if self.held or self.rest:
             return True
         if self.native is not None:
-            return self.native.pos < self.native.size and self.native._error is None
-        return self.decoder is not None and self.decoder.undecoded > 0 and self.decoder.error is None
+            return self.native.pos < self.native.size
+        return self.decoder is not None and self.decoder.undecoded > 0
+
+    cdef bint is_broken(self) except -1:
+        if self.native is not None:
+            return self.native._error is not None
+        return self.decoder is not None and self.decoder.error is not None
 
     cdef bint is_in_frame(self) except -1:
         if self.native is not None:
@@ -377,11 +393,12 @@ cdef class Receiver(Sender):
         return self.session is not None and self.session.in_record
 
     cdef bint has_ended(self) except -1:
-        if self.ending:
-            return True
-        if self.native is not None:
-            return self.native._error is not None
-        return self.decoder is not None and self.decoder.error is not None
+        return True if self.ending else self.is_broken()
+
+    @property
+    def unopened(self):
+        """Whether bytes have come that TLS was not given."""
+        return bool(self.sealed)
 
     @property
     def left(self):

@@ -80,7 +80,9 @@ class Receiver:
         """Deliver what was left, as much as one turn allows."""
         self._budget = MESSAGES_PER_TURN
         try:
-            if self._held:
+            if not self.reading:  # but TLS goes on, whoever pauses in a handshake
+                self._open(memoryview(self._sealed))
+            elif self._held:
                 held, self._held = self._held, []
                 FramedProtocol.messages_received(self.protocol, held)
             elif self.decoder is not None and self.decoder.undecoded:
@@ -145,7 +147,7 @@ class Receiver:
         try:
             while self._rest and self.reading and self.protocol is protocol:
                 buffer = memoryview(protocol.get_buffer(len(self._rest))).cast("B")
-                if not (self.reading and self.protocol is protocol):
+                if not (self._rest and self.reading and self.protocol is protocol):
                     break
                 count = min(len(buffer), len(self._rest))
                 if not count:
@@ -218,7 +220,7 @@ class Receiver:
                 return not self._end
             self._more = True
             self._owner.secured()
-            if not self.reading:
+            if not self.reading or self._keeps_plain():
                 return False
         plain = self._read_plain(session)
         spoke = session.outgoing.pending > 0
@@ -227,7 +229,7 @@ class Receiver:
             self.defer()  # what TLS couldn't take before
         if plain and self.reading:
             self._cut(self._memory[:plain])
-        return self.reading and not (spoke or self._kept() or self._end)
+        return self.reading and not (spoke or self._kept() or self._end or self._is_broken())
 
     def _shake_hands(self, session: Session) -> bool:
         """Go on with the handshake; tell whether it is complete."""
@@ -266,14 +268,25 @@ class Receiver:
 
     @property
     def left(self) -> bool:
-        """Whether something has come that was not delivered."""
-        return bool(self._sealed) or self._kept()
+        """Whether something has come that was not delivered. Behind what broke the stream nothing counts."""
+        return bool(self._held) if self._is_broken() else bool(self._sealed) or self._kept()
 
     def _kept(self) -> bool:
         """Whether plain bytes or messages have come that were not delivered."""
-        if self._held or self._rest or self._more:
+        return self._more or self._keeps_plain()
+
+    @property
+    def unopened(self) -> bool:
+        """Whether bytes have come that TLS was not given."""
+        return bool(self._sealed)
+
+    def _keeps_plain(self) -> bool:
+        if self._held or self._rest:
             return True
         return self.decoder is not None and self.decoder.undecoded > 0 and self.decoder.error is None
+
+    def _is_broken(self) -> bool:
+        return self.decoder is not None and self.decoder.error is not None
 
     @property
     def in_frame(self) -> bool:

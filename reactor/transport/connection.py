@@ -31,6 +31,8 @@ class Connection(Receiving, Sending):
         """Shake hands if there is TLS, then call `connection_made` and begin to read."""
         try:
             self._adopt(self._protocol, b"")
+            if self._state is not State.NEW:  # its framing is user code, which may have ended us
+                return None
             if self._tls is not None:
                 return self._begin_tls(self._tls, b"")
         except BaseException as exc:
@@ -109,6 +111,8 @@ class Connection(Receiving, Sending):
         the present one took by overriding `messages_received` are its own.
         """
         if self._state is State.LOST:
+            if isinstance(protocol, Protocol):
+                protocol.transport = self
             self._protocol = protocol
             return
         self._adopt(protocol, snapshot(initial))

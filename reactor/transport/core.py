@@ -288,9 +288,9 @@ def _where(exc: BaseException) -> str:
     while trace is not None:
         name = trace.tb_frame.f_code.co_name
         if not trace.tb_frame.f_globals.get("__name__", "").startswith(_LIBRARY):
-            break
+            return name
         trace = trace.tb_next
-    return name
+    return name.rpartition(".")[2].lstrip("_")  # the library's own, by the name that both twins have
 
 
 class _Gone:

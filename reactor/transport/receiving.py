@@ -73,7 +73,7 @@ class Receiving(Core):
         self._tell_stream()
 
     def _go_on_later(self) -> None:
-        if not self._go_on_due and (self._stream.reading or self._shakes_hands() or not self._paused):
+        if not self._go_on_due and (self._may_resume() or not self._paused):
             self._go_on_due = True
             self._loop.call_soon(self._go_on)
 
@@ -82,10 +82,14 @@ class Receiving(Core):
         self._go_on_due = False
         if self._state is State.LOST:
             return
-        if self._stream.left and (self._stream.reading or self._shakes_hands()):
+        if self._stream.left and self._may_resume():
             self._stream.resume()
         else:
             self.delivered()
+
+    def _may_resume(self) -> bool:
+        """Whether what is left may be gone on with: by the protocol, or by a handshake, which no pause holds up."""
+        return self._stream.reading or (self._shakes_hands() and self._stream.unopened)
 
     def _bound_frame(self) -> None:
         """Bound the time that a frame takes; for one that is streamed or discarded, the time between its pieces."""

@@ -9,11 +9,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from road.cast import Batches, Bytes, Frames, frame
+from road.cast import Batches, Buffered, Bytes, Frames, frame
 from road.conftest import Contexts, travelled
+from road.peers import SealedPeer
 from road.roads import MemoryRoad, Road
 
-from reactor import Limits
+from reactor import Framing, Limits
 from reactor.testing import ManualClock
 
 
@@ -172,3 +173,83 @@ def test_who_pauses_when_sending_fails_and_resumes_comes_to_an_end(memory: Memor
     ours.transport.resume_reading()
     memory.settle()
     assert isinstance(ours.lost, OSError)
+
+
+@pytest.mark.parametrize("slices", [1, 4])
+def test_nothing_behind_what_broke_the_stream_is_cut(road: Road, slices: int) -> None:
+    ours = Frames()
+    peer = road.meet(ours)
+    peer.send(frame(b"good") + b"\xff" * 5 + bytes(20_000 * slices))
+    road.until(lambda: ours.ended)
+    assert ours.messages == [b"good"]
+    assert ours.failures == [ours.lost]
+    assert road.take_reports() == []
+
+
+def test_tls_that_begins_inside_get_buffer_takes_the_rest(plain: Road, contexts: Contexts) -> None:
+    def switch(self: Any) -> None:
+        if self.data:
+            self.transport.start_tls(contexts()[0], server_side=True, initial=b"")
+
+    ours = Buffered(buffer=switch)
+    peer = plain.meet(ours)
+    peer.send(b"STARTTLS" + hello_of(contexts()[1])[0])
+    plain.until(lambda: peer.take_all() or ours.ended)
+    assert not ours.ended
+    ours.transport.abort()
+    plain.settle()
+
+
+def test_who_pauses_in_a_handshake_is_given_nothing_and_costs_no_turns(plain: Road, contexts: Contexts) -> None:
+    ours, then = Frames(), Frames()
+    plain.meet(ours)
+    transport = ours.transport
+    transport.start_tls(contexts()[0], server_side=True)
+    transport.pause_reading()
+    transport.set_protocol(then, initial=frame(b"early"))
+    plain.settle()
+    calls = plain.reactor.stats()["calls"]
+    plain.settle()
+    assert plain.reactor.stats()["calls"] == calls
+    assert then.messages == []
+    transport.abort()
+    plain.settle()
+
+
+def test_what_was_read_too_far_in_a_handshake_comes_first(plain: Road, contexts: Contexts) -> None:
+    server, client = contexts()
+    then = Frames()
+    ours = Frames(made=lambda self: self.transport.start_tls(server, server_side=True))
+    peer = plain.meet(ours)
+    ours.transport.pause_reading()
+    ours.transport.set_protocol(then, initial=frame(b"early"))
+    sealed = SealedPeer(peer.wire, plain.until, client, server_side=False)
+    sealed.put(sealed.last_flight() + sealed.sealed(frame(b"late")))
+    ours.transport.resume_reading()
+    plain.until(lambda: len(then.messages) == 2)
+    assert then.messages == [b"early", b"late"]
+    then.transport.abort()
+    plain.settle()
+
+
+def test_a_framing_that_aborts_before_the_beginning_is_no_connection(memory: MemoryRoad) -> None:
+    class Aborts(Frames):
+        @property
+        def framing(self) -> Any:
+            self.transport.abort()
+            return Framing()
+
+    ours = Aborts()
+    memory.approach(lambda: ours)
+    memory.settle()
+    assert ours.calls == []
+
+
+def test_a_protocol_that_is_set_behind_the_end_knows_its_transport(memory: MemoryRoad) -> None:
+    ours, then = Bytes(), Bytes()
+    memory.meet(ours)
+    ours.transport.abort()
+    ours.transport.set_protocol(then)
+    memory.settle()
+    assert then.calls == ["lost"]
+    assert then.transport is ours.transport
