@@ -149,7 +149,10 @@ class Receiving(Core):
             self._cause = exc
             self._tell_stream()
             if isinstance(exc, FramingError) and isinstance(self._protocol, FramedProtocol):
-                self.call(self._protocol.framing_failed, exc)
+                try:
+                    self.call(self._protocol.framing_failed, exc)
+                finally:  # a KeyboardInterrupt goes through here, and leaves no connection that neither reads nor ends
+                    self.close()
         return self.close()
 
     def _fail(self, exc: Exception) -> None:

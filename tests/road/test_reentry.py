@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from road.cast import Batches, Buffered, Bytes, Frames, frame
+from road.cast import Batches, Buffered, Bytes, Frames, Once, frame
 from road.conftest import Contexts, travelled
 from road.peers import SealedPeer
 from road.roads import MemoryRoad, Road
@@ -253,3 +253,13 @@ def test_a_protocol_that_is_set_behind_the_end_knows_its_transport(memory: Memor
     memory.settle()
     assert then.calls == ["lost"]
     assert then.transport is ours.transport
+
+
+def test_an_interrupt_in_framing_failed_goes_on_and_the_connection_ends(road: Road) -> None:
+    ours = Frames(failed=Once(KeyboardInterrupt()))
+    peer = road.meet(ours)
+    peer.send(b"\xff" * 8)
+    with pytest.raises(KeyboardInterrupt):
+        road.settle(1000)
+    road.until(lambda: ours.ended)
+    assert ours.failures == [ours.lost]
