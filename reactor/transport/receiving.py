@@ -135,7 +135,7 @@ class Receiving(Core):
                 return self.callback_raised(exc)
         keep_open = self.call(self._protocol.eof_received)
         if self._state is State.OPEN and (not keep_open or self._ended or self._tls is not None):
-            self.close()
+            return self.close()
         return self._tell_stream()
 
     def _break(self, exc: Exception) -> None:
