@@ -2,6 +2,7 @@
 
 
 @cython.final
+@cython.no_gc  # it refers to a socket alone, which refers to nothing
 cdef class Accepted:
     """The descriptor of a connection. Python's socket for it, 2.3 us and 130 bytes, is made when somebody asks for it."""
 
@@ -20,20 +21,21 @@ cdef class Accepted:
             self.fd = -1
 
     def __getattr__(self, name):
-        return getattr(self.as_socket(), name)
+        return getattr(socket_of(self), name)
 
     def __repr__(self):
-        return repr(self.as_socket())
-
-    cdef object as_socket(self):
-        if self.made is None:
-            self.made = sockets.SocketOf(self.family, fileno=self.fd)
-            self.fd = -1
-        return self.made
+        return repr(socket_of(self))
 
     def __dealloc__(self):
         if self.fd >= 0:
             close(self.fd)
+
+
+cdef object socket_of(Accepted accepted):  # a method would cost each a pointer
+    if accepted.made is None:
+        accepted.made = sockets.SocketOf(accepted.family, fileno=accepted.fd)
+        accepted.fd = -1
+    return accepted.made
 
 
 def take_next(listener):
