@@ -15,7 +15,7 @@ from typing import Protocol as Interface
 from ..errors import FramingError
 from ..framing import Decoder, Piece
 from ..protocol import FramedProtocol
-from .buffers import ANSWER_FROM, MESSAGES_PER_TURN, PLAIN_ROOM, SEALED_SLICE
+from .buffers import ANSWER_FROM, MESSAGES_PER_TURN, PLAIN_ROOM, SEALED_SLICE, WriteBuffer
 from .tls import Session
 
 
@@ -39,6 +39,7 @@ class Receiver:
     clocked: bool
     blocked: bool
     bytes_received: int
+    _new: WriteBuffer
     waiting: int
     leave: Any
     defer: Any
@@ -117,7 +118,7 @@ class Receiver:
 
     def _look(self, always: bool) -> None:
         """Let large answers leave while they are in the caches; let the owner look at what is out of the ordinary."""
-        if self.waiting >= ANSWER_FROM and not self.blocked:
+        if self._new.size >= ANSWER_FROM and not self.blocked:
             self.leave()
         if always or self.alert or not self.reading or self._is_in_the_middle():
             self._owner.delivered()
