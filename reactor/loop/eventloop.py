@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import threading
@@ -35,8 +36,8 @@ _loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 class EventLoop(Turn):
     """Call back when a file object is ready, when a time has come, or soon.
 
-    One thread runs it and calls everything but `call_soon_threadsafe()`, which any thread may call. `selector`: any
-    `selectors.BaseSelector`, closed with the loop. `clock`: seconds, never going back.
+    One thread runs it and calls everything but `call_soon_threadsafe()` and `stop()`, which any thread may call.
+    `selector`: any `selectors.BaseSelector`, closed with the loop. `clock`: seconds, never going back.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class EventLoop(Turn):
                 self._running = self._stopping = False
 
     def _make_turns(self) -> None:
-        self.run_once()
+        self._make_turn(None)
         self._in_turn = True
         try:
             while not self._stopping:
@@ -87,18 +88,30 @@ class EventLoop(Turn):
     def run_once(self, timeout: float | None = None) -> None:
         """Make one turn; wait at most `timeout` seconds for something to happen (None: as long as it takes)."""
         self._check_open()
+        try:
+            self._make_turn(None if timeout is None or timeout == math.inf else max(0, timeout))
+        finally:
+            if not self._running:
+                self._stopping = False  # it counted for this turn
+
+    def _make_turn(self, timeout: float | None) -> None:
         if self._in_turn:
             raise RuntimeError("a turn can't be made from inside a turn")
         self._in_turn = True
         try:
             self._run_closes()  # what was written or closed outside a turn leaves before the poll, too
-            self._turn(None if timeout is None else max(0, timeout))
+            self._turn(timeout)
         finally:
             self._in_turn = False
 
     def stop(self) -> None:
-        """Let `run()` return when this turn is complete; before `run()`: after one turn that doesn't wait."""
+        """Let `run()` return when this turn is complete; before `run()`: after one turn that doesn't wait.
+
+        From any thread, and from a signal handler.
+        """
         self._stopping = True
+        if self._running:
+            self._waker.wake()
 
     def close(self) -> None:
         """Let go of everything. Idempotent; not from inside a turn."""

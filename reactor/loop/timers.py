@@ -53,12 +53,12 @@ class TimerQueue:
         return timer
 
     def repeat(self, timer: Timer, now: float) -> None:
-        """Queue a repeating timer that has run, one interval on; from now where that is past: no run is made up for."""
+        """Queue a repeating timer that has run, for its next time that is not past: no run is made up for."""
         if timer.cancelled:
             return
         timer.when += timer.interval
         if timer.when <= now:
-            timer.when = now + timer.interval
+            timer.when += timer.interval * (1 + (now - timer.when) // timer.interval)
         self._push(timer)
 
     def next_deadline(self) -> float | None:

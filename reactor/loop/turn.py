@@ -6,6 +6,7 @@ deferred closes. tests/loop/test_turn.py holds each number.
 
 from __future__ import annotations
 
+import math
 import selectors
 from collections import deque
 from collections.abc import Callable
@@ -72,7 +73,7 @@ class Turn:
             timeout = 0
         elif self._ready or self._due or self._stopping:
             timeout = 0
-        elif self._timers.heap:
+        elif timeout or self._timers.heap:
             timeout = self._until_due(timeout)
         ready = self._poll(timeout)
         self._turns += 1
@@ -92,10 +93,10 @@ class Turn:
     def _until_due(self, timeout: float | None) -> float | None:
         """Return how long to wait at most, for the next timer."""
         deadline = self._timers.next_deadline()
-        if deadline is None:
-            return timeout
-        until = min(max(0.0, deadline - self._clock()), _LONGEST_POLL)
-        return until if timeout is None else min(timeout, until)
+        until = math.inf if deadline is None else max(0.0, deadline - self._clock())
+        if timeout is not None:
+            until = min(timeout, until)
+        return None if until == math.inf else min(until, _LONGEST_POLL)
 
     def _run_events(self, ready: Ready) -> None:
         """Call who is ready, unless an earlier callback of this turn gave that up."""

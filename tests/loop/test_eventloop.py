@@ -2,8 +2,11 @@
 
 import asyncio
 import gc
+import math
 import selectors
+import signal
 import socket
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -117,6 +120,56 @@ def test_a_stop_counts_for_one_run_only(loop: EventLoop) -> None:
     loop.call_soon(lambda: loop.call_soon(lambda: (calls.append(1), loop.stop())))
     loop.run()
     assert calls == [1]
+
+
+def test_a_stop_inside_a_turn_of_its_own_counts_for_that_turn(loop: EventLoop) -> None:
+    calls: list[int] = []
+    loop.call_soon(loop.stop)
+    loop.run_once(0)
+    loop.call_soon(lambda: loop.call_soon(lambda: (calls.append(1), loop.stop())))
+    loop.run()
+    assert calls == [1]
+
+
+def test_a_turn_of_its_own_waits_though_the_last_one_was_stopped() -> None:
+    asked: list[float | None] = []
+
+    class Asked(selectors.SelectSelector):
+        def select(self, timeout: float | None = None) -> Any:
+            asked.append(timeout)
+            return super().select(0)
+
+    with EventLoop(Asked()) as loop:
+        loop.stop()
+        loop.run_once(5)
+        loop.run_once(5)
+    assert asked == [0, 5]
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 1e7, 1e300])
+def test_a_turn_may_wait_for_longer_than_selectors_can_count(timeout: float) -> None:
+    with EventLoop() as loop:
+        loop.call_soon(int)
+        loop.run_once(timeout)
+        threading.Timer(0.01, loop.call_soon_threadsafe, [int]).start()
+        loop.run_once(timeout)
+        assert loop.stats()["turns"] == 2
+
+
+def test_a_stop_from_another_thread_wakes_a_loop_that_waits(loop: EventLoop) -> None:
+    threading.Timer(0.01, loop.stop).start()
+    loop.run()
+    assert loop.stats()["timers_run"] == 0
+
+
+def test_a_stop_from_a_signal_handler_of_somebody_else_wakes_a_loop_that_waits(loop: EventLoop) -> None:
+    before = signal.signal(signal.SIGALRM, lambda signum, frame: loop.stop())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        loop.run()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert loop.stats()["timers_run"] == 0
 
 
 @each_way

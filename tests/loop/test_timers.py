@@ -304,17 +304,17 @@ def test_call_every_passes_its_arguments_each_time(loop: EventLoop, clock: Manua
     assert calls == [7, 7, 7]
 
 
-def test_call_every_skips_the_runs_that_were_missed(loop: EventLoop, clock: ManualClock) -> None:
+def test_call_every_skips_the_runs_that_were_missed_and_keeps_its_phase(loop: EventLoop, clock: ManualClock) -> None:
     calls: list[float] = []
     loop.call_every(10, lambda: calls.append(clock.now))
     clock.advance(95)
     loop.run_once(0)
     loop.run_once(0)
     assert calls == [1095]
-    clock.advance(10)
+    clock.advance(5)
     loop.run_once(0)
     loop.run_once(0)
-    assert calls == [1095, 1105]
+    assert calls == [1095, 1100]
 
 
 def test_call_every_skips_the_runs_that_its_own_callback_missed(loop: EventLoop, clock: ManualClock) -> None:
@@ -329,6 +329,9 @@ def test_call_every_skips_the_runs_that_its_own_callback_missed(loop: EventLoop,
     for _ in range(3):
         loop.run_once(0)
     assert calls == [1010]
+    clock.advance(5)
+    loop.run_once(0)
+    assert calls == [1010, 1050]
 
 
 def test_a_run_that_comes_late_doesnt_shift_the_next(loop: EventLoop, clock: ManualClock) -> None:
