@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from operator import index
 from typing import TYPE_CHECKING
 
 from ..errors import FramingError
@@ -43,6 +44,7 @@ class Decoder:
         self._oversize = framing.oversize
         self._max_varint = framing.max_varint_bytes
         self._header_size = framing.length_field_offset + framing.length_field_length
+        verdicts.check_layout(self._offset, framing.length_field_length, self._max_varint)
         self._read_length = length_reader(framing)
         self._limit = verdicts.check_limit(framing.max_frame_length)
         self._data = b""  # the chunk at hand, decoded up to _pos
@@ -273,12 +275,14 @@ class Decoder:
 
     def get_buffer(self, sizehint: int = -1) -> memoryview:
         """Return a writable buffer for the next bytes of the stream; tell with `buffer_updated()` how many came."""
+        sizehint = index(sizehint)
         self._check_open()
         self._scratch = bytearray(min(sizehint, _MAX_READ_SIZE) if sizehint > 0 else _READ_SIZE)
         return memoryview(self._scratch)
 
     def buffer_updated(self, nbytes: int) -> list[bytes]:
         """Decode the first `nbytes` bytes of the last `get_buffer()`: returns and raises what `feed()` does."""
+        nbytes = index(nbytes)  # once, and first: what it is may be asked of the caller's code
         self._check_open()
         scratch = self._scratch
         if scratch is None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..errors import FrameCorrupt, FrameTooLarge, FrameTruncated
 
-MAX_LENGTH = 1 << 62  # no body is longer, whatever the limit: lengths stay within 63 bits in both twins
+MAX_LENGTH = 1 << 62  # no length is more: sums stay within 63 bits in both twins
+MAX_OFFSET = 1 << 20  # a header is held whole: no known protocol has more than a few dozen bytes before a length
+# A frame is one object with its header, 1 MiB at most, and what Python adds: on 32 bits that bounds every limit.
+MAX_BODY = min(MAX_LENGTH, sys.maxsize - (1 << 21))
 _SHOWN = 16  # bytes of a header that a text shows: enough for any length field and a magic in front of it
 
 _METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE", b"PRI ", b"HTTP")
@@ -68,9 +73,19 @@ def body_over_field(length: int, adjustment: int, field_max: int, limit: int) ->
 
 def check_limit(limit: object) -> int:
     """Return the limit that `max_frame_length` means."""
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+    number = int.__index__(limit) if isinstance(limit, int) else -1  # whatever a subclass says of it
+    if number < 0 or isinstance(limit, bool):
         raise ValueError(f"max_frame_length is {limit!r}, it must be an int, 0 or more")
-    return min(limit, MAX_LENGTH)
+    return min(number, MAX_BODY)
+
+
+def check_layout(offset: int, width: int, varint: int) -> None:
+    """Refuse a header that no validated Framing has: a subclass may have overridden `__post_init__`."""
+    if not (0 <= offset <= MAX_OFFSET and 0 <= width <= 8 and 0 <= varint <= 10):
+        raise ValueError(
+            f"length_field_offset is {offset}, length_field_length {width}, max_varint_bytes {varint}: "
+            "this Framing was not validated; call super().__post_init__() in its class"
+        )
 
 
 def wrong_prefix(length: int, wanted: int) -> ValueError:

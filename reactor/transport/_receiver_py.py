@@ -16,7 +16,7 @@ from ..errors import FramingError
 from ..framing import Decoder, Piece
 from ..protocol import FramedProtocol
 from .buffers import ANSWER_FROM, MESSAGES_PER_TURN, PLAIN_ROOM, SEALED_SLICE
-from .tls import Session
+from .tls import Session, too_much_read
 
 
 class Owner(Interface):
@@ -252,6 +252,8 @@ class Receiver:
                 if count == 0:
                     self._end = True
                     return filled
+                if not 0 < count <= PLAIN_ROOM - filled:
+                    raise too_much_read(count)
                 filled += count
                 if not (session.incoming.pending or hot.pending()):
                     return filled  # asking would be answered by an exception, which is dearer

@@ -983,6 +983,73 @@ def test_a_count_that_is_no_number_is_refused(codec: ModuleType, count: Any) -> 
     assert (decoder.stream_offset, decoder.buffered) == (0, 0)
 
 
+class Shifty:
+    """A number that is another one each time it is asked, and does something each time."""
+
+    def __init__(self, *numbers: int, then: Callable[[], Any] = lambda: None) -> None:
+        self.numbers, self.then = list(numbers), then
+
+    def __index__(self) -> int:
+        self.then()
+        return self.numbers.pop(0) if len(self.numbers) > 1 else self.numbers[0]
+
+
+class Liar(int):
+    """An int that says of every comparison that it holds."""
+
+    def __lt__(self, other: object) -> bool:
+        return True
+
+    __le__ = __gt__ = __ge__ = __lt__
+
+
+def test_a_count_is_asked_for_once(codec: ModuleType) -> None:
+    decoder = codec.Decoder(Framing(1))
+    decoder.get_buffer(4)[:2] = b"\1a"
+    assert decoder.buffer_updated(Shifty(2, 1 << 40)) == [b"a"]
+    decoder.get_buffer(4)
+    with pytest.raises(ValueError, match=f"nbytes is {1 << 80}, get_buffer"):
+        decoder.buffer_updated(Shifty(1 << 80))
+
+
+def test_a_count_that_detaches_the_decoder_adds_nothing_to_it(codec: ModuleType) -> None:
+    decoder, _ = large_in_flight(codec, 300_000, 70_000)
+    decoder.get_buffer()
+    with pytest.raises(RuntimeError, match="detached"):
+        decoder.buffer_updated(Shifty(100, then=decoder.detach))
+
+
+def test_a_count_that_lies_about_its_size_is_refused(codec: ModuleType) -> None:
+    decoder, _ = large_in_flight(codec, 300_000, 70_000)
+    room = len(decoder.get_buffer())
+    with pytest.raises(ValueError, match=f"nbytes is 300000, get_buffer\\(\\) offered {room}"):
+        decoder.buffer_updated(Liar(300_000))
+    assert decoder.buffered == 70_004
+
+
+@pytest.mark.parametrize(("hint", "size"), [(Shifty(5, -1), 5), (Liar(-3), 64 * KIB), (Liar(1 << 80), 256 * KIB)])
+def test_a_hint_is_asked_for_once_and_only_its_number_counts(codec: ModuleType, hint: Any, size: int) -> None:
+    if isinstance(hint, Shifty):
+        hint = Shifty(*hint.numbers)  # one for each twin
+    assert len(codec.Decoder(Framing(1)).get_buffer(hint)) == size
+
+
+def test_a_limit_that_lies_about_its_size_is_cut_as_others_are(codec: ModuleType) -> None:
+    decoder = codec.Decoder(Framing(8))
+    decoder.max_frame_length = Liar(9)
+    assert (decoder.max_frame_length, type(decoder.max_frame_length)) == (9, int)
+
+
+def test_a_framing_that_was_never_validated_is_refused(codec: ModuleType) -> None:
+    class Unchecked(Framing):
+        def __post_init__(self) -> None:
+            """Forget what the base validates."""
+
+    for framing in (Unchecked(length_field_offset=-100), Unchecked(100), Unchecked(length_field_offset=1 << 62)):
+        with pytest.raises(ValueError, match=r"was not validated; call super\(\).__post_init__\(\)"):
+            codec.Decoder(framing)
+
+
 def test_a_buffer_counts_once(codec: ModuleType) -> None:
     decoder = codec.Decoder(Framing(1))
     with pytest.raises(RuntimeError, match="without a get_buffer"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import pickle
 from types import ModuleType
 from typing import Any
@@ -281,6 +282,20 @@ def test_a_limit_is_never_more_than_both_twins_can_count(codec: ModuleType, limi
     decoder.max_frame_length = limit
     assert decoder.max_frame_length == meant
     assert codec.Decoder(Framing(8, max_frame_length=limit)).max_frame_length == meant
+
+
+@pytest.mark.parametrize("word", [31, 63])
+def test_a_limit_leaves_room_for_the_header_in_the_largest_object_that_there_can_be(
+    monkeypatch: pytest.MonkeyPatch, word: int
+) -> None:
+    monkeypatch.setattr("sys.maxsize", (1 << word) - 1)
+    spec = importlib.util.find_spec("reactor.framing.verdicts")
+    assert spec is not None
+    there = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(there)  # type: ignore[union-attr]
+    largest, header, of_python = there.check_limit(1 << 70), there.MAX_OFFSET + 10, 64
+    assert largest + header + of_python < 1 << word
+    assert largest >= min(1 << 62, (1 << word) - (1 << 22))
 
 
 @pytest.mark.parametrize("limit", [-1, 1.0, "9", None, True, False])
