@@ -12,6 +12,7 @@ import pytest
 
 from reactor import FrameCorrupt, FrameTooLarge, FrameTruncated, Framing, FramingError
 from reactor.framing import verdicts
+from reactor.framing.verdicts import MAX_BODY
 
 
 def broken(codec: ModuleType, framing: Framing, stream: bytes) -> FramingError:
@@ -275,7 +276,10 @@ def test_what_is_too_large_to_send_names_the_option_too(twin: ModuleType) -> Non
         Framing(1, length_adjustment=-1).encode(bytes(256))
 
 
-@pytest.mark.parametrize(("limit", "meant"), [(0, 0), (9, 9), (2**62, 2**62), (2**62 + 1, 2**62), (2**100, 2**62)])
+@pytest.mark.parametrize(
+    ("limit", "meant"),
+    [(0, 0), (9, 9), (MAX_BODY, MAX_BODY), (MAX_BODY + 1, MAX_BODY), (2**62, MAX_BODY), (2**100, MAX_BODY)],
+)
 def test_a_limit_is_never_more_than_both_twins_can_count(codec: ModuleType, limit: int, meant: int) -> None:
     assert verdicts.check_limit(limit) == meant
     decoder = codec.Decoder(Framing(8))
