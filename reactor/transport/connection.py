@@ -13,6 +13,7 @@ from ..protocol import Protocol
 from . import sockets
 from .buffers import FLOWS, snapshot
 from .core import State
+from .handlers import check_handlers
 from .receiving import Receiving
 from .sending import Sending
 from .tls import TLS, Session, behind_the_switch
@@ -110,6 +111,7 @@ class Connection(Receiving, Sending):
         `initial`: bytes that the present one was given and has read too far; they come first. Messages of a list that
         the present one took by overriding `messages_received` are its own.
         """
+        check_handlers(type(protocol))
         if self._state is State.LOST:
             if isinstance(protocol, Protocol):
                 protocol.transport = self
