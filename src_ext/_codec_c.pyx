@@ -504,11 +504,10 @@ cdef class Decoder:
             raise RuntimeError("the decoder has not decoded yet what it was given before")
         if not self.begun():
             return
-        header = bytes(self.head)
-        length, at = (None, self.frame_at()) if self.state == HEAD else (self.length, self.begin)
+        length, missing, header, at = self.in_progress()
         if not self.holds_header():
             self.head = None
-        self.fail(verdicts.truncated(length, self.wanted, self.limit, header, at))
+        self.fail(verdicts.truncated(length, missing, self.limit, header, at))
         raise self._error
 
     def detach(self):
@@ -543,6 +542,16 @@ cdef class Decoder:
     def unfinished(self):
         """Whether part of a frame is taken, and not all of it: inside `message_received` none is."""
         return self.is_unfinished()
+
+    @property
+    def progress(self):
+        """What has come of the unfinished frame, in words: its header, how long it is. Nothing between frames."""
+        return verdicts.progress(*self.in_progress()) if self.is_unfinished() else ""
+
+    cdef tuple in_progress(self):
+        """Return length, missing bytes, header and place of the unfinished frame; no length inside its header."""
+        length, at = (None, self.frame_at()) if self.state == HEAD else (self.length, self.begin)
+        return length, self.wanted, bytes(self.head), at
 
     @property
     def undecoded(self):

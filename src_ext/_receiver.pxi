@@ -418,6 +418,12 @@ cdef class Receiver(Sender):
         return 0 if self.decoder is None else self.decoder.stream_offset
 
     @property
+    def progress(self):
+        """What has come of the unfinished frame, in words."""
+        told = getattr(self.decoder, "progress", "")  # a decoder of the user's own may not tell
+        return told or ("" if self.session is None else "part of a TLS record came")
+
+    @property
     def end(self):
         """How the stream ended, behind all that was delivered: an error, or True for close_notify; else None."""
         if self.has_left():

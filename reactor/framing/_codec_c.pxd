@@ -61,6 +61,7 @@ cdef class Decoder:
     cdef int fail(self, error) except -1
     cdef object frame_at(self)
     cdef object held(self)
+    cdef tuple in_progress(self)
     cdef bint holds_header(self) except -1
     cdef bint begun(self) except -1
     cdef bint is_unfinished(self) noexcept

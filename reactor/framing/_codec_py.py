@@ -298,9 +298,9 @@ class Decoder:
             raise RuntimeError("the decoder has not decoded yet what it was given before")
         if not self.in_frame:
             return
-        header, held = bytes(self._head), self._held_header()
-        length, at = (None, self._frame_at()) if self._state == _HEAD else (self._length, self._begin)
-        self._break(verdicts.truncated(length, self.wanted, self._limit, header, at))
+        held = self._held_header()
+        length, missing, header, at = self._in_progress()
+        self._break(verdicts.truncated(length, missing, self._limit, header, at))
         self._head = held
         assert self._error is not None
         raise self._error
@@ -339,6 +339,16 @@ class Decoder:
     def unfinished(self) -> bool:
         """Whether part of a frame is taken, and not all of it: inside `message_received` none is."""
         return self._state in (_BODY, _SKIP, _STREAM) or (self._state == _HEAD and len(self._head) > 0)
+
+    @property
+    def progress(self) -> str:
+        """What has come of the unfinished frame, in words: its header, how long it is. Nothing between frames."""
+        return verdicts.progress(*self._in_progress()) if self.unfinished else ""
+
+    def _in_progress(self) -> tuple[int | None, int, bytes, int]:
+        """Return length, missing bytes, header and place of the unfinished frame; no length inside its header."""
+        length, at = (None, self._frame_at()) if self._state == _HEAD else (self._length, self._begin)
+        return length, self.wanted, bytes(self._head), at
 
     @property
     def undecoded(self) -> int:

@@ -10,7 +10,7 @@ MAX_LENGTH = 1 << 62  # no length is more: sums stay within 63 bits in both twin
 MAX_OFFSET = 1 << 20  # a header is held whole: no known protocol has more than a few dozen bytes before a length
 # A frame is one object with its header, 1 MiB at most, and what Python adds: on 32 bits that bounds every limit.
 MAX_BODY = min(MAX_LENGTH, sys.maxsize - (1 << 21))
-_SHOWN = 16  # bytes of a header that a text shows: enough for any length field and a magic in front of it
+_SHOWN = 64  # bytes of a header that a text shows: enough for any length field, and for what is in front of most
 
 _METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE", b"PRI ", b"HTTP")
 
@@ -47,16 +47,19 @@ def varint_too_big(limit: int, header: bytes, offset: int) -> FrameCorrupt:
 
 
 def truncated(length: int | None, missing: int, limit: int, header: bytes, offset: int) -> FrameTruncated:
+    text = f"stream ended inside a frame: {_came(length, missing, header, offset)}; the peer closed too early"
+    return FrameTruncated(text + _hint(header), length, limit, header, offset)
+
+
+def progress(length: int | None, missing: int, header: bytes, offset: int) -> str:
+    """Tell what has come of a frame; `length` is None while its header is incomplete."""
+    return _came(length, missing, header, offset) + _hint(header)
+
+
+def _came(length: int | None, missing: int, header: bytes, offset: int) -> str:
     if length is None:
-        found = (
-            f"stream ended inside a frame: {_describe(header, offset)} is incomplete, {missing} or more bytes missing"
-        )
-    else:
-        found = (
-            f"stream ended inside a frame: {length - missing} of {length} bytes of the body "
-            f"came after {_describe(header, offset)}"
-        )
-    return FrameTruncated(f"{found}; the peer closed too early{_hint(header)}", length, limit, header, offset)
+        return f"{_describe(header, offset)} is incomplete, {missing} or more bytes missing"
+    return f"{length - missing} of {length} bytes of the body came after {_describe(header, offset)}"
 
 
 def body_over_limit(length: int, limit: int) -> FrameTooLarge:

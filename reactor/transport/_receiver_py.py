@@ -303,6 +303,12 @@ class Receiver:
         return 0 if self.decoder is None else self.decoder.stream_offset
 
     @property
+    def progress(self) -> str:
+        """What has come of the unfinished frame, in words."""
+        told: str = getattr(self.decoder, "progress", "")  # a decoder of the user's own may not tell
+        return told or ("" if self.session is None else "part of a TLS record came")
+
+    @property
     def end(self) -> FramingError | ssl.SSLError | bool | None:
         """How the stream ended, behind all that was delivered: an error, or True for close_notify; else None."""
         if self.left:

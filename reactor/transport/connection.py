@@ -182,6 +182,8 @@ class Connection(Receiving, Sending):
 
     def timed_out(self, wait: str, exc: ConnectionTimeout) -> None:
         """End; in good order where nobody owes anybody a byte."""
+        if wait == "frame_timeout":
+            exc = ConnectionTimeout(": ".join(filter(None, (str(exc), self._stream.progress))))
         idle = wait in ("idle_timeout", "read_timeout") and not self._stream.waiting
         if idle and self._state is State.OPEN:
             self._cause = self._cause or exc

@@ -1,8 +1,8 @@
 """Mistakes in a protocol's class, named when it is given its first connection. Law: no false alarm; once per class.
 
 Only what is sure is named: a callback of which a call would run nothing, for it is async or has a yield; the
-`data_received` of a FramedProtocol that takes no messages; and a method whose name is a callback's but for its spelling,
-that takes what the callback takes, where the class has no such callback, and no code of the class names the method.
+`data_received` of a FramedProtocol that takes no messages; and a method whose name is a callback's but for its
+spelling, that takes what the callback takes, where the class has no such callback and no code of it names the method.
 """
 
 from __future__ import annotations
