@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .ends import Ends
 from .handle import Handle
 from .look import FullLook
 from .poller import default_selector
@@ -46,6 +47,7 @@ class EventLoop(Turn):
         self._waker = Waker()
         self._bell = Watch(self._selector, self._waker, self._waker.drain, nothing_to_do)
         self._bell.want(_READ)
+        self._ends = Ends(self._selector)
         self._signals = Signals(self._waker, self._ready.append)
         self._threads = Threads(self.call_soon_threadsafe)
         self._exception_handler: ExceptionHandler | None = None
@@ -114,6 +116,7 @@ class EventLoop(Turn):
             queue.clear()
         self._timers = TimerQueue()
         self._look = None
+        self._ends.close()
         self._selector.close()
         self._waker.close()
 
@@ -123,6 +126,7 @@ class EventLoop(Turn):
             self._closed = True
             for key in self._selector.get_map().values():
                 key.data.closed = True
+            self._ends.close(abandon=True)
             self._selector.close()
 
     def is_closed(self) -> bool:
@@ -201,6 +205,14 @@ class EventLoop(Turn):
     def watch(self, fileobj: Any, on_read: Callable[[], object], on_write: Callable[[], object]) -> Watch:
         """Return a Watch without interest yet: `want()` sets it. For transports; one per file object."""
         return Watch(self._selector, fileobj, on_read, on_write)
+
+    def watch_end(self, fileobj: Any, callback: Callable[[], object]) -> None:
+        """Call once when a file object fails that nobody reads or writes for now, where the system can tell."""
+        self._ends.add(fileobj, callback)
+
+    def forget_end(self, fileobj: Any) -> None:
+        """Call nobody for its end any more; before it is closed."""
+        self._ends.remove(fileobj)
 
     def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """Call whenever `fd` (an int, or anything with `fileno()`) is readable; replaces an earlier callback."""
