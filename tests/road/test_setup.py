@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from helpers import open_files
 from road.cast import Buffered, Bytes, Frames, bodies, echo, frame
 from road.peers import Peer
 from road.roads import Road
@@ -47,11 +48,7 @@ FACTORIES = pytest.mark.parametrize("factory", [RaisingFraming, RaisingTransport
 
 
 def sockets_open() -> int:
-    found = 0
-    for fd in os.listdir("/proc/self/fd"):
-        with suppress(OSError):
-            found += os.readlink(f"/proc/self/fd/{fd}").startswith("socket:")
-    return found
+    return sum(kind == stat.S_IFSOCK for kind, _, _ in open_files().values())
 
 
 def come(peer: Peer) -> None:
