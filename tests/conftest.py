@@ -1,5 +1,6 @@
 """What every test stands on: both twins, reactors that are closed, and nothing left behind."""
 
+import gc
 import importlib
 import os
 from collections.abc import Iterator
@@ -26,6 +27,12 @@ settings.register_profile("reactor", deadline=None)  # no test asserts a duratio
 settings.load_profile("reactor")
 
 TWINS = ["py", pytest.param("c", marks=needs_extension)]
+
+
+def pytest_collection_finish() -> None:
+    """Let collections pass over the thousands of tests: many ask for one, and each would take 0.1 s and more."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=TWINS)

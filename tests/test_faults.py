@@ -20,7 +20,7 @@ from reactor.transport import sockets
 from reactor.transport.tls import TLS
 
 LOCAL = "127.0.0.1"
-STORM = 10_000
+STORM = 4_000
 HELLO = Framing().encode(b"hello")
 
 

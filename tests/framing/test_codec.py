@@ -1175,8 +1175,8 @@ def test_a_length_is_counted_whole_whatever_a_word_of_the_machine_holds(
     if oversize != "error":
         decoder.max_frame_length = 9
     frames = decoder.feed(length.to_bytes(8, "big") + b"x" * 1000)
-    frames += decoder.feed(b"y" * 100_000)
     if decoder.error is None:
+        frames += decoder.feed(b"y" * 100_000)
         assert b"".join(frames) == (b"x" * 1000 + b"y" * 100_000 if oversize == "stream" else b"")
         assert (decoder.wanted, decoder.unfinished) == (length - 101_000, True)
     else:
@@ -1320,9 +1320,9 @@ def test_sixteen_mebibytes_trickle_into_buffers_of_the_decoder(codec: ModuleType
 
 
 @pytest.mark.parametrize("framing", [Framing(1), Framing.varint()], ids=repr)
-def test_a_mebibyte_of_frames_of_one_byte_comes_in_one_chunk(codec: ModuleType, framing: Framing) -> None:
+def test_very_many_frames_of_one_byte_come_in_one_chunk(codec: ModuleType, framing: Framing) -> None:
     decoder = codec.Decoder(framing)
-    assert decoder.feed(b"\1x" * MIB) == [b"x"] * MIB
+    assert decoder.feed(b"\1x" * (MIB // 4)) == [b"x"] * (MIB // 4)
     decoder.feed_eof()
 
 
