@@ -76,4 +76,4 @@ asan: $(VENV)/ready  ## the tests over compiled twins that AddressSanitizer watc
 	    --deselect tests/transport/test_streaming.py::test_four_gibibytes_pass_in_a_few_mebibytes
 
 clean:  ## forget what was built
-	rm -rf $(VENV) build dist *.egg-info src_ext/*.c reactor/*/*.so
+	rm -rf $(VENV) .venv .venv-* build dist *.egg-info src_ext/*.c reactor/*/*.so

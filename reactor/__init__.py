@@ -9,12 +9,12 @@ from .errors import (
     ReactorError,
     WriteBufferFull,
 )
-from .framing import EXTENSION, Decoder, Framing, Piece, presets
+from .framing import Decoder, Framing, Piece, presets
 from .loop import EventLoop, Handle, Timer
 from .protocol import FramedProtocol, Protocol, Transport
 from .reactor import Reactor
 from .server import Drained, Server
-from .transport import Backoff, Connection, Connector, Limits
+from .transport import EXTENSION, Backoff, Connection, Connector, Limits
 
 __version__ = "0.1.0"
 

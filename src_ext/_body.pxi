@@ -23,6 +23,10 @@ cdef class Body:
         """Where the next byte goes."""
         return raw_string(self.raw) + self.filled
 
+    cdef Py_ssize_t doubled(self) noexcept:
+        """How much room twice what has come would take, or all of it."""
+        return self.filled + min(self.filled, self.final - self.filled)
+
     cdef bytes take(self):
         """Hand out the complete frame."""
         return <bytes>self.raw

@@ -17,6 +17,7 @@ from cpython.bytes cimport (
 )
 from cpython.list cimport PyList_CheckExact
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
+from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -27,6 +28,7 @@ from .piece import Piece
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
+    Py_ssize_t clamped "PyNumber_AsSsize_t"(object number, PyObject *error) except? -1
     int _PyBytes_Resize(PyObject **bytes, Py_ssize_t size) except -1
     PyObject *raw_bytes "PyBytes_FromStringAndSize"(const char *data, Py_ssize_t size) except NULL
     char *raw_string "PyBytes_AS_STRING"(PyObject *bytes)
@@ -35,6 +37,8 @@ cdef Py_ssize_t READ_SIZE = 64 * 1024
 cdef Py_ssize_t MAX_READ_SIZE = 256 * 1024
 cdef Py_ssize_t FIRST_ROOM = 256  # what a body gets before anything of it has come
 cdef uint64_t MAX_LENGTH = verdicts.MAX_LENGTH
+cdef Py_ssize_t MAX_OFFSET = verdicts.MAX_OFFSET
+cdef int64_t MAX_BODY = verdicts.MAX_BODY
 
 include "_fields.pxi"
 include "_body.pxi"
@@ -56,8 +60,10 @@ cdef class Decoder:
         self._strip = framing.strip
         self._oversize = framing.oversize
         self.max_varint = framing.max_varint_bytes
+        if not (0 <= self.offset <= MAX_OFFSET and 0 <= self.width <= 8 and 0 <= self.max_varint <= 10):
+            verdicts.check_layout(self.offset, self.width, self.max_varint)
         self.header_size = self.offset + self.width
-        self.strip = -1 if self._strip is None else min(self._strip, MAX_LENGTH)
+        self.strip = -1 if self._strip is None else min(self._strip, PY_SSIZE_T_MAX)
         self.limit = verdicts.check_limit(framing.max_frame_length)
         self._discarded = 0
 
@@ -103,16 +109,16 @@ cdef class Decoder:
     cdef int open(self, data) except -1:
         """Hold the chunk's memory: a bytes object by reference, anything else by its buffer."""
         self.check_taken()
-        if not PyBytes_CheckExact(data):
-            self.busy = True
-            try:
+        self.busy = True  # asking for a buffer may run Python code, and so may letting go of one
+        try:
+            if not PyBytes_CheckExact(data):
                 data = memoryview(data)
                 if not data.c_contiguous:
                     data = data.tobytes()
-            finally:
-                self.busy = False
-        self.release()
-        self.scratch = None
+            self.release()
+            self.scratch = None
+        finally:
+            self.busy = False
         if PyBytes_CheckExact(data):
             self._data = data
             self._bytes = <const uint8_t *>PyBytes_AS_STRING(data)
@@ -136,7 +142,8 @@ cdef class Decoder:
         return 0
 
     cdef int release(self) except -1:
-        """Let go of the chunk at hand."""
+        """Let go of the chunk at hand. Letting go of somebody's buffer may run Python code, so it comes last."""
+        data = self._data if self.viewed else None
         self._bytes = NULL
         self.size = self.pos = 0
         self.lent = self.viewed = False
@@ -247,7 +254,7 @@ cdef class Decoder:
 
     cdef Py_ssize_t take(self, int64_t count):
         """Move over at most `count` bytes of the body in progress; return how many."""
-        cdef Py_ssize_t taken = min(count, self.size - self.pos)
+        cdef Py_ssize_t left = self.size - self.pos, taken = left if left < count else <Py_ssize_t>count
         self.pos += taken
         self.done += taken
         return taken
@@ -334,12 +341,13 @@ cdef class Decoder:
     cdef object take_body(self):
         """Return the frame if it is complete, else keep what there is of its body."""
         cdef Body body = self.body
-        cdef Py_ssize_t there = min(self.goal - self.done, self.size - self.pos)
+        cdef int64_t missing = self.goal - self.done
+        cdef Py_ssize_t left = self.size - self.pos, there = left if left < missing else <Py_ssize_t>missing
         if body is None:
             body = self.begin_body(there)
         self.body = body
         if body.filled + there > body.room:
-            body = self.grow(max(body.filled + there, 2 * body.filled))
+            body = self.grow(max(body.filled + there, body.doubled()))
         if there:  # or there may be no chunk to point into
             memcpy(body.at(), self._bytes + self.pos, there)
         body.filled += there
@@ -448,8 +456,9 @@ cdef class Decoder:
         Of a large body it is the room in its final object: it arrives without a copy. So leave the buffer alone once
         its bytes are told.
         """
+        cdef Py_ssize_t wish = clamped(sizehint, NULL)
+        cdef Py_ssize_t size = min(wish, MAX_READ_SIZE) if wish > 0 else READ_SIZE
         self.check_open()
-        cdef Py_ssize_t size = min(sizehint, MAX_READ_SIZE) if sizehint > 0 else READ_SIZE
         if self.state == BODY and self.body is not None and self.body.filled >= READ_SIZE and self.pos == self.size:
             self.make_room()
             self.scratch = self.body
@@ -460,6 +469,8 @@ cdef class Decoder:
     def buffer_updated(self, nbytes):
         """Decode the first `nbytes` bytes of the last `get_buffer()`: returns and raises what `feed()` does."""
         cdef Body body
+        cdef Py_ssize_t size
+        nbytes = PyNumber_Index(nbytes)  # once, and first: what it is may be asked of the caller's code
         self.check_open()
         scratch = self.scratch
         if scratch is None:
@@ -470,17 +481,17 @@ cdef class Decoder:
             raise ValueError(f"nbytes is {nbytes}, get_buffer() offered {size}")
         if body is None:
             return self.feed(memoryview(scratch)[:nbytes])
-        self.scratch = None
         frame = self.advance(nbytes)
         return [] if frame is None else [frame]
 
     cdef Py_ssize_t make_room(self) except -1:
         """Return how many bytes of the body in progress may be read to where it ends; nothing is left of the chunk."""
-        self.grow(2 * self.body.filled)
+        self.grow(self.body.doubled())
         return self.body.room - self.body.filled
 
     cdef object advance(self, Py_ssize_t count):
         """Take bytes that were read to their place; return the frame if that completes it."""
+        self.scratch = None
         self.body.filled += count
         self.done += count
         self.pushed += count
@@ -493,11 +504,10 @@ cdef class Decoder:
             raise RuntimeError("the decoder has not decoded yet what it was given before")
         if not self.begun():
             return
-        header = bytes(self.head)
-        length, at = (None, self.frame_at()) if self.state == HEAD else (self.length, self.begin)
+        length, missing, header, at = self.in_progress()
         if not self.holds_header():
             self.head = None
-        self.fail(verdicts.truncated(length, self.wanted, self.limit, header, at))
+        self.fail(verdicts.truncated(length, missing, self.limit, header, at))
         raise self._error
 
     def detach(self):
@@ -532,6 +542,16 @@ cdef class Decoder:
     def unfinished(self):
         """Whether part of a frame is taken, and not all of it: inside `message_received` none is."""
         return self.is_unfinished()
+
+    @property
+    def progress(self):
+        """What has come of the unfinished frame, in words: its header, how long it is. Nothing between frames."""
+        return verdicts.progress(*self.in_progress()) if self.is_unfinished() else ""
+
+    cdef tuple in_progress(self):
+        """Return length, missing bytes, header and place of the unfinished frame; no length inside its header."""
+        length, at = (None, self.frame_at()) if self.state == HEAD else (self.length, self.begin)
+        return length, self.wanted, bytes(self.head), at
 
     @property
     def undecoded(self):

@@ -25,8 +25,13 @@ cdef class Encoder:
 
     def header(self, size, prefix=b""):
         """Return what stands in front of a body of `size` bytes."""
-        cdef bytes front = as_bytes(prefix), header = PyBytes_FromStringAndSize(NULL, self.header_size(size, front))
-        self.put_header(<uint8_t *>PyBytes_AS_STRING(header), front, size)
+        number = PyNumber_Index(size)  # once: an object may be another number the next time
+        cdef bytes front = as_bytes(prefix), header
+        cdef Py_ssize_t count = clamped(number, NULL)
+        if PyBytes_GET_SIZE(front) == self.offset and not self.least <= count <= self.most:
+            self.refuse(number)
+        header = PyBytes_FromStringAndSize(NULL, self.header_size(count, front))
+        self.put_header(<uint8_t *>PyBytes_AS_STRING(header), front, count)
         return header
 
     def encode_many(self, bodies):
@@ -57,13 +62,16 @@ cdef class Encoder:
 
     cdef Py_ssize_t size_of(self, list texts) except -1:
         """Return the bytes that the frames of all texts take. They hold until Python code runs: the list may change."""
-        cdef Py_ssize_t total = 0, size
+        cdef int64_t total = 0
+        cdef Py_ssize_t size
         cdef bytes text
         for text in texts:
             size = PyBytes_GET_SIZE(text)
             if size < self.least or size > self.most:
                 self.refuse(size)
             total += size + (self.width or varint_size(size - self.adjustment))
+        if total > MAX_BODY:  # one body may be in a list a million times
+            raise MemoryError
         return total
 
     cdef void put_all(self, uint8_t *at, list texts) noexcept:
@@ -86,7 +94,7 @@ cdef class Encoder:
             self.refuse(size)
         return self.offset + (self.width or varint_size(size - self.adjustment))
 
-    cdef int refuse(self, Py_ssize_t size) except -1:
+    cdef int refuse(self, size) except -1:
         """Raise what is wrong with a body of this size."""
         if size > self.limit:
             raise verdicts.body_over_limit(size, self.limit)

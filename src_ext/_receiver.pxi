@@ -85,14 +85,14 @@ cdef class Receiver(Sender):
         cdef bytes data
         buffer = bytearray(size)
         try:
-            count = self.sock.recv_into(memoryview(buffer))
+            came = self.sock.recv_into(memoryview(buffer))
         except (BlockingIOError, InterruptedError):
             return self.read_nothing(None)
         except OSError as exc:
             return self.read_nothing(exc)
-        data = bytes(buffer[:count])
+        data = bytes(buffer[:came])  # never more than there was room for, whatever it says
         memcpy(at, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        return self.note_read(count, size)
+        return self.note_read(PyBytes_GET_SIZE(data), size)
 
     cdef Py_ssize_t read_nothing(self, error) except -2:
         if error is None:
@@ -350,6 +350,8 @@ cdef class Receiver(Sender):
                 if count == 0:
                     self.ending = True
                     return filled
+                if not 0 < count <= PLAIN_ROOM - filled:
+                    raise too_much_read(count)
                 filled += count
                 if not calls.incoming.pending and not calls.pending():
                     return filled  # asking would be answered by an exception, which is dearer
@@ -420,6 +422,12 @@ cdef class Receiver(Sender):
     def frame_offset(self):
         """Where in the stream the unfinished frame begins; of one that is streamed or discarded, what is next of it."""
         return 0 if self.decoder is None else self.decoder.stream_offset
+
+    @property
+    def progress(self):
+        """What has come of the unfinished frame, in words."""
+        told = getattr(self.decoder, "progress", "")  # a decoder of the user's own may not tell
+        return told or ("" if self.session is None else "part of a TLS record came")
 
     @property
     def end(self):

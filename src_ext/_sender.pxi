@@ -22,10 +22,10 @@ cdef class Sender:
     """
 
     cdef public bint alert, clocked, blocked
-    cdef public Py_ssize_t room
+    cdef public int64_t room
     cdef public int64_t bytes_sent, writes_dropped
     cdef readonly object session
-    cdef readonly Py_ssize_t waiting
+    cdef readonly int64_t waiting
     cdef int fd
     cdef public object protocol
     cdef object framing  # the one in force
@@ -63,7 +63,7 @@ cdef class Sender:
     def writelines(self, chunks):
         """Queue chunks as one write: all of them or none."""
         cdef list snapshots = [as_bytes(each) for each in chunks]
-        cdef Py_ssize_t size = 0
+        cdef int64_t size = 0  # one chunk may be among them a million times
         cdef bytes chunk
         for chunk in snapshots:
             size += PyBytes_GET_SIZE(chunk)
@@ -128,7 +128,7 @@ cdef class Sender:
         else:
             send(self.protocol, *args)
 
-    cdef bint may_wait(self, Py_ssize_t size) except -1:
+    cdef bint may_wait(self, int64_t size) except -1:
         """The one door to the queue. Whether so much more may wait, at the latest when what waits has left, at once."""
         if self.waiting + size <= self.room:
             return True
@@ -150,7 +150,7 @@ cdef class Sender:
             self.out_size += size
         return 0
 
-    cdef int queue_up(self, Py_ssize_t size) except -1:
+    cdef int queue_up(self, int64_t size) except -1:
         """Count what was put, see to it that it leaves with this turn, and ask if it is much."""
         self.waiting += size
         if size and not self.flush_due:

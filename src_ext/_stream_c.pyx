@@ -31,6 +31,7 @@ from ..framing import Framing
 from ..protocol import FramedProtocol, watched_framing
 from . import buffers, sockets
 from ._stream_py import keep_limit
+from .tls import too_much_read
 
 cdef extern from "sys/socket.h":
     struct iovec:

@@ -1,5 +1,6 @@
 """What every test stands on: both twins, reactors that are closed, and nothing left behind."""
 
+import gc
 import importlib
 import os
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any
 from weakref import WeakSet
 
 import pytest
-from helpers import Echo
+from helpers import Echo, open_files
 from hypothesis import settings
 
 import reactor
@@ -26,6 +27,12 @@ settings.register_profile("reactor", deadline=None)  # no test asserts a duratio
 settings.load_profile("reactor")
 
 TWINS = ["py", pytest.param("c", marks=needs_extension)]
+
+
+def pytest_collection_finish() -> None:
+    """Let collections pass over the thousands of tests: many ask for one, and each would take 0.1 s and more."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=TWINS)
@@ -59,11 +66,11 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(Connection, "start", noted)
     monkeypatch.setattr(eventloop, "log_context", reports.append)
-    before = _open_fds()
+    before = open_files()
     yield
     assert reports == [], "unexpected reports"
     assert [each for each in started if each._state is not State.LOST] == [], "live transports"
-    left = {fd: name for fd, name in _open_fds().items() if before.get(fd) != name}
+    left = {fd: what for fd, what in open_files().items() if before.get(fd) != what}
     assert left == {}, "leaked file descriptors"
 
 
@@ -90,13 +97,3 @@ def net() -> Iterator[reactor.Reactor]:
 def echo() -> type[Echo]:
     """An Echo class of this test's own: `made_here` has its instances."""
     return type("Echo", (Echo,), {"made_here": []})
-
-
-def _open_fds() -> dict[str, str]:
-    found = {}
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            found[fd] = os.readlink(f"/proc/self/fd/{fd}")
-        except OSError:  # the one that listed them
-            continue
-    return {fd: name for fd, name in found.items() if name.startswith(("socket:", "pipe:", "anon_inode:[event"))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +11,26 @@ from typing import Any
 from reactor import EventLoop, FramedProtocol, Protocol
 
 _PATIENCE = 20.0  # seconds until a condition that never comes fails the test
+_DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"  # the BSDs and macOS have the latter
+_OURS = (stat.S_IFSOCK, stat.S_IFIFO, 0)  # 0: an epoll, an eventfd
+
+
+def open_files() -> dict[int, tuple[int, int, int]]:
+    """Return the open sockets, pipes and selectors by number: their kind, and which they are."""
+    found = {}
+    for fd in open_descriptors():
+        try:
+            about = os.fstat(fd)
+        except OSError:  # the one that listed them
+            continue
+        if stat.S_IFMT(about.st_mode) in _OURS:
+            found[fd] = (stat.S_IFMT(about.st_mode), about.st_dev, about.st_ino)
+    return found
+
+
+def open_descriptors() -> set[int]:
+    """Return the numbers that are in use, and that of the list itself."""
+    return set(map(int, os.listdir(_DESCRIPTORS)))
 
 
 def run_until(loop: EventLoop, condition: Callable[[], Any]) -> None:

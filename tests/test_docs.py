@@ -343,8 +343,8 @@ def test_the_conversion_from_tokio_holds_for_all_small_numbers(codec: ModuleType
         num_skip=range(6),
     ):
         compare(codec, numbers, from_tokio, as_tokio_reads)
-        del numbers["num_skip"]
-        compare(codec, numbers, from_tokio, as_tokio_reads)
+        if not numbers.pop("num_skip"):
+            compare(codec, numbers, from_tokio, as_tokio_reads)
 
 
 def product(**ranges: Any) -> Iterator[Numbers]:

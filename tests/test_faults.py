@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
-from helpers import Echo, FrameRecorder, Recorder, run_until
+from helpers import Echo, FrameRecorder, Recorder, open_descriptors, run_until
 
 from reactor import ConnectionTimeout, EventLoop, FrameTruncated, Framing, Limits, Reactor, Server
 from reactor.testing import ManualClock, MemorySocket, memory_pair
@@ -20,7 +20,7 @@ from reactor.transport import sockets
 from reactor.transport.tls import TLS
 
 LOCAL = "127.0.0.1"
-STORM = 10_000
+STORM = 4_000
 HELLO = Framing().encode(b"hello")
 
 
@@ -250,7 +250,7 @@ def read_all(peer: socket.socket) -> None:
 
 def test_a_storm_of_connections_that_are_reset_leaves_nothing_behind(net: Reactor, echo: type[Echo]) -> None:
     server = net.listen_tcp(echo, LOCAL, 0)
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(open_descriptors())
     for number in range(STORM):
         with socket.create_connection(server.addresses[0]) as peer:
             if number % 3 == 0:
@@ -262,7 +262,7 @@ def test_a_storm_of_connections_that_are_reset_leaves_nothing_behind(net: Reacto
     run_until(net, lambda: len(echo.made_here) == STORM and net.stats()["connections"] == 0)
     assert all(each.ended for each in echo.made_here)
     is_served(net, server)
-    run_until(net, lambda: len(os.listdir("/proc/self/fd")) <= before)
+    run_until(net, lambda: len(open_descriptors()) <= before)
     assert server.connections == 0
 
 
@@ -272,7 +272,7 @@ def few_descriptors() -> Iterator[Callable[[int], None]]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def allow(more: int) -> None:
-        highest = max(int(fd) for fd in os.listdir("/proc/self/fd"))
+        highest = max(open_descriptors())
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + more, hard))
 
     yield allow

@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from . import bench, demo, dump, echo, send
@@ -33,20 +34,46 @@ class Parser(ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    args = _parser().parse_args(argv)
+    _open_streams()
+    args = Namespace(command=__name__.split(".")[0])  # while we don't know it
     try:
-        _COMMANDS[args.command].run(args)
-        sys.stdout.flush()
+        try:
+            _parser().parse_args(argv, args)
+            _COMMANDS[args.command].run(args)
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough: `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit fails once more
-        return FAILED
+        return _give_up_output()
     except Failure as exc:
         return _complain(args.command, str(exc), exc.status)
     except OSError as exc:
+        _give_up_output()
         return _complain(args.command, reason(exc), FAILED)
     except KeyboardInterrupt:
         return _complain(args.command, "interrupted", FAILED)
     return 0
+
+
+def _open_streams() -> None:
+    """Have three standard streams whatever the shell closed: else a socket would take their numbers, and our output."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # what its encoding can't say is spelt
+
+
+def _give_up_output() -> int:
+    """Let what is left of the output go nowhere: or the flush at exit would fail once more."""
+    with suppress(OSError, ValueError):  # it has no number in a test
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
+    return FAILED
 
 
 def _parser() -> Parser:
@@ -61,5 +88,6 @@ def _parser() -> Parser:
 
 
 def _complain(command: str, text: str, status: int) -> int:
-    print(f"{command}: {text}", file=sys.stderr)
+    with suppress(OSError):  # nobody reads that, either
+        print(f"{command}: {text}", file=sys.stderr, flush=True)
     return status

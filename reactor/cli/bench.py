@@ -10,7 +10,8 @@ import selectors
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from typing import Any
 
-from ..framing import EXTENSION, Framing
+from ..framing import Framing
+from ..transport import EXTENSION
 from .bench_load import Case
 from .bench_race import Figures, Race
 from .bench_servers import KINDS, kinds_here

@@ -12,8 +12,9 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ..framing import EXTENSION, Framing
+from ..framing import Framing
 from ..reactor import Reactor
+from ..transport import EXTENSION
 from ..transport.address import TCPAddress
 from .failure import MISUSED, Failure
 from .load import Load

@@ -30,6 +30,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Print every frame as it comes; fail with the reason where the stream breaks."""
     decoder = framing_from(args).decoder()
+    if not args.file and sys.stdin is None:
+        raise Failure("standard input is closed, and no FILE is named")
     count = 0
     with open(args.file, "rb") if args.file else nullcontext(sys.stdin.buffer) as source:
         for offset, frame in _frames(source, decoder):

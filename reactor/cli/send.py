@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -73,7 +72,7 @@ def run(args: Namespace) -> None:
     """Print each answer; raise Failure if they are fewer than the messages."""
     exchange = _exchange(args)
     for answer in exchange.answers:
-        print(_printable(answer))
+        print(answer.decode("utf-8", "backslashreplace"))
     if exchange.failure:
         raise Failure(exchange.failure)
 
@@ -100,9 +99,3 @@ def _frames(framing: Framing, messages: list[str]) -> bytes:
         return framing.encode_many(map(os.fsencode, messages))
     except FrameTooLarge as exc:
         raise Failure(str(exc), MISUSED) from None
-
-
-def _printable(answer: bytes) -> str:
-    """Return text that the terminal's encoding can say, whatever the bytes are."""
-    text = answer.decode("utf-8", "backslashreplace")
-    return text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding)

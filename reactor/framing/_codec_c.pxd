@@ -17,6 +17,7 @@ cdef class Body:
     cdef int exports
 
     cdef char *at(self) noexcept
+    cdef Py_ssize_t doubled(self) noexcept
     cdef bytes take(self)
 
 cdef class Decoder:
@@ -60,6 +61,7 @@ cdef class Decoder:
     cdef int fail(self, error) except -1
     cdef object frame_at(self)
     cdef object held(self)
+    cdef tuple in_progress(self)
     cdef bint holds_header(self) except -1
     cdef bint begun(self) except -1
     cdef bint is_unfinished(self) noexcept
@@ -82,6 +84,6 @@ cdef class Encoder:
     cdef void put_all(self, uint8_t *at, list texts) noexcept
     cdef bytes checked(self, body)
     cdef Py_ssize_t header_size(self, Py_ssize_t size, bytes front) except -1
-    cdef int refuse(self, Py_ssize_t size) except -1
+    cdef int refuse(self, size) except -1
     cdef Py_ssize_t put(self, uint8_t *at, bytes front, bytes text) noexcept
     cdef Py_ssize_t put_header(self, uint8_t *at, bytes front, Py_ssize_t size) noexcept

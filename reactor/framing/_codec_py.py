@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from operator import index
 from typing import TYPE_CHECKING
 
 from ..errors import FramingError
@@ -43,6 +44,7 @@ class Decoder:
         self._oversize = framing.oversize
         self._max_varint = framing.max_varint_bytes
         self._header_size = framing.length_field_offset + framing.length_field_length
+        verdicts.check_layout(self._offset, framing.length_field_length, self._max_varint)
         self._read_length = length_reader(framing)
         self._limit = verdicts.check_limit(framing.max_frame_length)
         self._data = b""  # the chunk at hand, decoded up to _pos
@@ -273,12 +275,14 @@ class Decoder:
 
     def get_buffer(self, sizehint: int = -1) -> memoryview:
         """Return a writable buffer for the next bytes of the stream; tell with `buffer_updated()` how many came."""
+        sizehint = index(sizehint)
         self._check_open()
         self._scratch = bytearray(min(sizehint, _MAX_READ_SIZE) if sizehint > 0 else _READ_SIZE)
         return memoryview(self._scratch)
 
     def buffer_updated(self, nbytes: int) -> list[bytes]:
         """Decode the first `nbytes` bytes of the last `get_buffer()`: returns and raises what `feed()` does."""
+        nbytes = index(nbytes)  # once, and first: what it is may be asked of the caller's code
         self._check_open()
         scratch = self._scratch
         if scratch is None:
@@ -294,9 +298,9 @@ class Decoder:
             raise RuntimeError("the decoder has not decoded yet what it was given before")
         if not self.in_frame:
             return
-        header, held = bytes(self._head), self._held_header()
-        length, at = (None, self._frame_at()) if self._state == _HEAD else (self._length, self._begin)
-        self._break(verdicts.truncated(length, self.wanted, self._limit, header, at))
+        held = self._held_header()
+        length, missing, header, at = self._in_progress()
+        self._break(verdicts.truncated(length, missing, self._limit, header, at))
         self._head = held
         assert self._error is not None
         raise self._error
@@ -335,6 +339,16 @@ class Decoder:
     def unfinished(self) -> bool:
         """Whether part of a frame is taken, and not all of it: inside `message_received` none is."""
         return self._state in (_BODY, _SKIP, _STREAM) or (self._state == _HEAD and len(self._head) > 0)
+
+    @property
+    def progress(self) -> str:
+        """What has come of the unfinished frame, in words: its header, how long it is. Nothing between frames."""
+        return verdicts.progress(*self._in_progress()) if self.unfinished else ""
+
+    def _in_progress(self) -> tuple[int | None, int, bytes, int]:
+        """Return length, missing bytes, header and place of the unfinished frame; no length inside its header."""
+        length, at = (None, self._frame_at()) if self._state == _HEAD else (self._length, self._begin)
+        return length, self.wanted, bytes(self._head), at
 
     @property
     def undecoded(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import index
 from typing import TYPE_CHECKING, TypeAlias
 
 from . import verdicts
@@ -31,7 +32,7 @@ class Encoder:
 
     def header(self, size: int, prefix: BytesLike = b"") -> bytes:
         """Return what stands in front of a body of `size` bytes."""
-        prefix = as_bytes(prefix)
+        size, prefix = index(size), as_bytes(prefix)
         if len(prefix) != self._offset:
             raise verdicts.wrong_prefix(len(prefix), self._offset)
         if size > self._limit:

@@ -8,13 +8,12 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ._codec import BytesLike, Decoder, Encoder
-from .verdicts import check_limit
+from .verdicts import MAX_OFFSET, check_limit
 
 ByteOrder = Literal["big", "little"]
 Oversize = Literal["error", "discard", "stream"]
 
 _OVERSIZE = ("error", "discard", "stream")
-_MAX_OFFSET = 1 << 20  # a header is held whole: no known protocol has more than a few dozen bytes in front of a length
 _MAX_ADJUSTMENT = 1 << 62  # keeps length + adjustment inside 64 bits in the compiled twin
 
 
@@ -71,7 +70,7 @@ class Framing:
             _check_range("length_field_length", self.length_field_length, 1, 8)
         if self.byteorder not in ("big", "little"):
             raise ValueError(f'byteorder is {self.byteorder!r}, it must be "big" or "little"')
-        _check_range("length_field_offset", self.length_field_offset, 0, _MAX_OFFSET)
+        _check_range("length_field_offset", self.length_field_offset, 0, MAX_OFFSET)
         _check_range("length_adjustment", self.length_adjustment, -_MAX_ADJUSTMENT, _MAX_ADJUSTMENT)
         check_limit(self.max_frame_length)
         if self.oversize not in _OVERSIZE:

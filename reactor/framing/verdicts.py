@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..errors import FrameCorrupt, FrameTooLarge, FrameTruncated
 
-MAX_LENGTH = 1 << 62  # no body is longer, whatever the limit: lengths stay within 63 bits in both twins
-_SHOWN = 16  # bytes of a header that a text shows: enough for any length field and a magic in front of it
+MAX_LENGTH = 1 << 62  # no length is more: sums stay within 63 bits in both twins
+MAX_OFFSET = 1 << 20  # a header is held whole: no known protocol has more than a few dozen bytes before a length
+# A frame is one object with its header, 1 MiB at most, and what Python adds: on 32 bits that bounds every limit.
+MAX_BODY = min(MAX_LENGTH, sys.maxsize - (1 << 21))
+_SHOWN = 64  # bytes of a header that a text shows: enough for any length field, and for what is in front of most
 
 _METHODS = (b"GET", b"POST", b"PUT", b"HEAD", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE", b"PRI ", b"HTTP")
 
@@ -42,16 +47,19 @@ def varint_too_big(limit: int, header: bytes, offset: int) -> FrameCorrupt:
 
 
 def truncated(length: int | None, missing: int, limit: int, header: bytes, offset: int) -> FrameTruncated:
+    text = f"stream ended inside a frame: {_came(length, missing, header, offset)}; the peer closed too early"
+    return FrameTruncated(text + _hint(header), length, limit, header, offset)
+
+
+def progress(length: int | None, missing: int, header: bytes, offset: int) -> str:
+    """Tell what has come of a frame; `length` is None while its header is incomplete."""
+    return _came(length, missing, header, offset) + _hint(header)
+
+
+def _came(length: int | None, missing: int, header: bytes, offset: int) -> str:
     if length is None:
-        found = (
-            f"stream ended inside a frame: {_describe(header, offset)} is incomplete, {missing} or more bytes missing"
-        )
-    else:
-        found = (
-            f"stream ended inside a frame: {length - missing} of {length} bytes of the body "
-            f"came after {_describe(header, offset)}"
-        )
-    return FrameTruncated(f"{found}; the peer closed too early{_hint(header)}", length, limit, header, offset)
+        return f"{_describe(header, offset)} is incomplete, {missing} or more bytes missing"
+    return f"{length - missing} of {length} bytes of the body came after {_describe(header, offset)}"
 
 
 def body_over_limit(length: int, limit: int) -> FrameTooLarge:
@@ -68,9 +76,19 @@ def body_over_field(length: int, adjustment: int, field_max: int, limit: int) ->
 
 def check_limit(limit: object) -> int:
     """Return the limit that `max_frame_length` means."""
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 0:
+    number = int.__index__(limit) if isinstance(limit, int) else -1  # whatever a subclass says of it
+    if number < 0 or isinstance(limit, bool):
         raise ValueError(f"max_frame_length is {limit!r}, it must be an int, 0 or more")
-    return min(limit, MAX_LENGTH)
+    return min(number, MAX_BODY)
+
+
+def check_layout(offset: int, width: int, varint: int) -> None:
+    """Refuse a header that no validated Framing has: a subclass may have overridden `__post_init__`."""
+    if not (0 <= offset <= MAX_OFFSET and 0 <= width <= 8 and 0 <= varint <= 10):
+        raise ValueError(
+            f"length_field_offset is {offset}, length_field_length {width}, max_varint_bytes {varint}: "
+            "this Framing was not validated; call super().__post_init__() in its class"
+        )
 
 
 def wrong_prefix(length: int, wanted: int) -> ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import selectors
 import threading
@@ -13,6 +12,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .ends import Ends
 from .handle import Handle
 from .look import FullLook
 from .poller import default_selector
@@ -47,6 +47,7 @@ class EventLoop(Turn):
         self._waker = Waker()
         self._bell = Watch(self._selector, self._waker, self._waker.drain, nothing_to_do)
         self._bell.want(_READ)
+        self._ends = Ends(self._selector)
         self._signals = Signals(self._waker, self._ready.append)
         self._threads = Threads(self.call_soon_threadsafe)
         self._exception_handler: ExceptionHandler | None = None
@@ -77,7 +78,7 @@ class EventLoop(Turn):
                 self._running = self._stopping = False
 
     def _make_turns(self) -> None:
-        self._make_turn(None)
+        self.run_once()
         self._in_turn = True
         try:
             while not self._stopping:
@@ -88,21 +89,16 @@ class EventLoop(Turn):
     def run_once(self, timeout: float | None = None) -> None:
         """Make one turn; wait at most `timeout` seconds for something to happen (None: as long as it takes)."""
         self._check_open()
-        try:
-            self._make_turn(None if timeout is None or timeout == math.inf else max(0, timeout))
-        finally:
-            if not self._running:
-                self._stopping = False  # it counted for this turn
-
-    def _make_turn(self, timeout: float | None) -> None:
         if self._in_turn:
             raise RuntimeError("a turn can't be made from inside a turn")
         self._in_turn = True
         try:
             self._run_closes()  # what was written or closed outside a turn leaves before the poll, too
-            self._turn(timeout)
+            self._turn(None if timeout is None else max(0, timeout))
         finally:
             self._in_turn = False
+            if not self._running:
+                self._stopping = False  # it counted for this turn
 
     def stop(self) -> None:
         """Let `run()` return when this turn is complete; before `run()`: after one turn that doesn't wait.
@@ -127,6 +123,7 @@ class EventLoop(Turn):
             queue.clear()
         self._timers = TimerQueue()
         self._look = None
+        self._ends.close()
         self._selector.close()
         self._waker.close()
 
@@ -136,6 +133,7 @@ class EventLoop(Turn):
             self._closed = True
             for key in self._selector.get_map().values():
                 key.data.closed = True
+            self._ends.close(abandon=True)
             self._selector.close()
 
     def is_closed(self) -> bool:
@@ -214,6 +212,14 @@ class EventLoop(Turn):
     def watch(self, fileobj: Any, on_read: Callable[[], object], on_write: Callable[[], object]) -> Watch:
         """Return a Watch without interest yet: `want()` sets it. For transports; one per file object."""
         return Watch(self._selector, fileobj, on_read, on_write)
+
+    def watch_end(self, fileobj: Any, callback: Callable[[], object]) -> None:
+        """Call once when a file object fails that nobody reads or writes for now, where the system can tell."""
+        self._ends.add(fileobj, callback)
+
+    def forget_end(self, fileobj: Any) -> None:
+        """Call nobody for its end any more; before it is closed."""
+        self._ends.remove(fileobj)
 
     def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """Call whenever `fd` (an int, or anything with `fileno()`) is readable; replaces an earlier callback."""

@@ -16,7 +16,7 @@ from ..errors import FramingError
 from ..framing import Decoder, Piece
 from ..protocol import FramedProtocol
 from .buffers import ANSWER_FROM, MESSAGES_PER_TURN, PLAIN_ROOM, SEALED_SLICE, WriteBuffer
-from .tls import Session
+from .tls import Session, too_much_read
 
 
 class Owner(Interface):
@@ -255,6 +255,8 @@ class Receiver:
                 if count == 0:
                     self._end = True
                     return filled
+                if not 0 < count <= PLAIN_ROOM - filled:
+                    raise too_much_read(count)
                 filled += count
                 if not (session.incoming.pending or hot.pending()):
                     return filled  # asking would be answered by an exception, which is dearer
@@ -314,6 +316,12 @@ class Receiver:
     def frame_offset(self) -> int:
         """Where in the stream the unfinished frame begins; of one that is streamed or discarded, what is next of it."""
         return 0 if self.decoder is None else self.decoder.stream_offset
+
+    @property
+    def progress(self) -> str:
+        """What has come of the unfinished frame, in words."""
+        told: str = getattr(self.decoder, "progress", "")  # a decoder of the user's own may not tell
+        return told or ("" if self.session is None else "part of a TLS record came")
 
     @property
     def end(self) -> FramingError | ssl.SSLError | bool | None:

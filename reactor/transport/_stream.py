@@ -1,19 +1,31 @@
-"""Choose the twin of the stream: the one that goes with the codec's, since the compiled one reaches into it."""
+"""Choose the twin of the stream: the one that goes with the codec's, since the compiled one reaches into it.
+
+Where the compiled one is missing, the pure one gets along with either codec.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
-from ..framing import EXTENSION
+from .. import framing
 from .sockets import take_next
 
-if TYPE_CHECKING or not EXTENSION:
+if TYPE_CHECKING or not framing.EXTENSION:
     from ._stream_py import Stream
 else:
-    from ._stream_c import Stream
+    try:
+        from ._stream_c import Stream
+    except ImportError:
+        if os.environ.get("REACTOR_EXTENSION") == "1":
+            raise
+        from ._stream_py import Stream
 
-    if sys.platform == "linux":  # elsewhere there may be no accept4(), and a connection inherits no options
-        from ._stream_c import take_next
+EXTENSION: bool = Stream.__module__.endswith("_c")  # then both are: all of the hot path is compiled
 
-__all__ = ["Stream", "take_next"]
+if not TYPE_CHECKING and EXTENSION and sys.platform == "linux":
+    # elsewhere there may be no accept4(), and a connection inherits no options
+    from ._stream_c import take_next
+
+__all__ = ["EXTENSION", "Stream", "take_next"]

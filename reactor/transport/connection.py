@@ -13,6 +13,7 @@ from ..protocol import Protocol
 from . import sockets
 from .buffers import FLOWS, snapshot
 from .core import State
+from .handlers import check_handlers
 from .receiving import Receiving
 from .sending import Sending
 from .tls import TLS, Session, behind_the_switch
@@ -107,6 +108,7 @@ class Connection(Receiving, Sending):
         `initial`: bytes that the present one was given and has read too far; they come first. Messages of a list that
         the present one took by overriding `messages_received` are its own.
         """
+        check_handlers(type(protocol))
         if self._state is State.LOST:
             if isinstance(protocol, Protocol):
                 protocol.transport = self
@@ -177,6 +179,8 @@ class Connection(Receiving, Sending):
 
     def timed_out(self, wait: str, exc: ConnectionTimeout) -> None:
         """End; in good order where nobody owes anybody a byte."""
+        if wait == "frame_timeout":
+            exc = ConnectionTimeout(": ".join(filter(None, (str(exc), self._stream.progress))))
         idle = wait in ("idle_timeout", "read_timeout") and not self._stream.waiting
         if idle and self._state is State.OPEN:
             self._cause = self._cause or exc

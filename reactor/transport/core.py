@@ -175,6 +175,8 @@ class Core:
         self._move(State.LOST)
         self._stream.drop()
         self._watch.close()
+        if self._told:
+            self._loop.forget_end(self._sock)
         if self._deadlines is not None:
             self._deadlines.close()
         self._loop.defer_close(self._finish)

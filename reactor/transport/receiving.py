@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import FramingError
 from ..protocol import FramedProtocol
+from . import sockets
 from .core import Core, State
 from .tls import Session, behind_the_switch
 
@@ -136,7 +137,15 @@ class Receiving(Core):
         keep_open = self.call(self._protocol.eof_received)
         if self._state is State.OPEN and (not keep_open or self._ended or self._tls is not None):
             return self.close()
+        if self._state is State.OPEN:  # nothing more can come, but the peer may go
+            self._loop.watch_end(self._sock, self._peer_gone)
         return self._tell_stream()
+
+    def _peer_gone(self) -> None:
+        """End if the socket has failed; a peer that hung up in good order is met by what is written next."""
+        error = sockets.error_of(self._sock)
+        if error is not None:
+            self._lose(error)
 
     def _break(self, exc: Exception) -> None:
         """End since the stream broke: what was answered before, and what is now, still leaves."""

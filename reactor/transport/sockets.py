@@ -236,9 +236,9 @@ def start_connect(family: int, sockaddr: Any) -> socket.socket:
 
 def connect_result(sock: socket.socket, sockaddr: Any) -> OSError | None:
     """Return why a connecting socket that became writable failed, or None if it is connected."""
-    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if code:
-        return named(OSError(code, os.strerror(code)), f"can't connect to {format_address(sockaddr)}")
+    error = error_of(sock)
+    if error is not None:
+        return named(error, f"can't connect to {format_address(sockaddr)}")
     if sock.getsockname() == sockaddr:  # an unused local port may connect to itself (tokio#3405)
         refused = OSError(errno.ECONNREFUSED, "Connection refused (it would have been to itself)")
         return named(refused, f"can't connect to {format_address(sockaddr)}")
@@ -251,6 +251,12 @@ def receive(sock: socket.socket, buffer: memoryview) -> int | None:
         return sock.recv_into(buffer)
     except BlockingIOError:
         return None
+
+
+def error_of(sock: socket.socket) -> OSError | None:
+    """Return how a socket has failed, once."""
+    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    return OSError(code, os.strerror(code)) if code else None
 
 
 def meaning(code: int) -> OSError | None:

@@ -115,3 +115,8 @@ def size_on_wire(size: int) -> int:
 def behind_the_switch(count: int) -> ssl.SSLError:
     """Return what plain bytes behind a start_tls() mean: nobody can tell who sent them."""
     return ssl.SSLError(f"{count} plain bytes came behind the switch to TLS: they may be injected")
+
+
+def too_much_read(count: int) -> RuntimeError:
+    """Return what is wrong with an `sslobject_class` that says it has read more than it was given room for."""
+    return RuntimeError(f"read() of the context's sslobject_class returned {count}, which is not what it had room for")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reactor import Framing
 from reactor.cli import main
 
 COMMANDS = ["demo", "echo", "send"]
@@ -63,6 +66,64 @@ def test_ctrl_c_at_any_moment_is_no_traceback(
     monkeypatch.setattr("reactor.cli.echo.run", interrupt)
     assert main(["echo"]) == 1
     assert capsys.readouterr().err == "echo: interrupted\n"
+
+
+SHORT: dict[str, list[str]] = {
+    "dump": ["dump", "captured"],
+    "demo": ["demo", "--seconds", "0.05", "--connections", "1"],
+    "bench": ["bench", "--rounds", "1", "--seconds", "0.02", "--connections", "1"],
+    "send": ["send", "localhost:1", "hello", "--timeout", "5"],
+    "help": ["--help"],
+    "complaint": ["nope"],
+}
+REDIRECTS = [">&-", "<&-", "2>&-", "<&- >&- 2>&-", "| head -1", "2>&1 | true", ">/dev/full"]
+
+
+def shell(redirect: str, *args: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command as a shell does that redirects something."""
+    line = shlex.join([sys.executable, "-W", "error", "-m", "reactor", *args])
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line} {redirect}"],
+        capture_output=True,
+        timeout=60,
+        env={**os.environ, **env},
+    )
+    assert b"Traceback" not in done.stderr, done.stderr
+    assert b"Exception ignored" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture
+def captured(tmp_path: Path) -> str:
+    """A file of many frames."""
+    (tmp_path / "captured").write_bytes(Framing().encode_many([b"x" * 300] * 2_000))
+    return str(tmp_path / "captured")
+
+
+@pytest.mark.parametrize(
+    ("command", "redirect"),
+    [(command, redirect) for command in ("dump", "help") for redirect in REDIRECTS]
+    + [(command, redirect) for command in ("demo", "send", "complaint") for redirect in (">&-", ">/dev/full")]
+    + [("demo", "<&- >&- 2>&-"), ("bench", ">&-")],
+)
+def test_a_stream_that_is_closed_or_full_is_one_line_at_most(command: str, redirect: str, captured: str) -> None:
+    done = shell(redirect, *(captured if each == "captured" else each for each in SHORT[command]))
+    assert done.stderr.count(b"\n") <= 1
+    if redirect in ("<&-", "2>&-"):
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout
+
+
+def test_a_dump_of_a_closed_standard_input_says_so() -> None:
+    done = shell("<&-", "dump")
+    assert (done.returncode, done.stderr) == (1, b"dump: standard input is closed, and no FILE is named\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
+def test_an_output_that_is_not_utf8_spells_what_it_can_not_say(captured: str, encoding: str) -> None:
+    done = shell("", "dump", captured, PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "44 more" in done.stdout.decode(encoding)
 
 
 def test_a_reader_that_has_seen_enough_is_no_traceback(serve: Callable[..., Any]) -> None:

@@ -41,6 +41,26 @@ def test_a_header_is_refused_as_its_frame_would_be(codec: ModuleType, framing: F
     assert str(header.value) == str(frame.value)
 
 
+class Shifty:
+    """A size that is another one each time it is asked."""
+
+    def __init__(self, *sizes: int) -> None:
+        self.sizes = list(sizes)
+
+    def __index__(self) -> int:
+        return self.sizes.pop(0)
+
+
+def test_a_size_is_asked_for_once(codec: ModuleType) -> None:
+    assert codec.Encoder(Framing.varint()).header(Shifty(5, 1 << 60)) == b"\5"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [1 << 80, -(1 << 80), -1])
+def test_a_size_that_no_body_has_is_refused_in_the_same_words(codec: ModuleType, size: int) -> None:
+    with pytest.raises(FrameTooLarge, match=f"^body of {size} bytes to send"):
+        codec.Encoder(Framing()).header(size)
+
+
 def test_a_header_needs_its_prefix(codec: ModuleType) -> None:
     with pytest.raises(ValueError, match="prefix"):
         codec.Encoder(Framing(length_field_offset=2)).header(5)

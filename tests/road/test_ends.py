@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -264,6 +265,39 @@ def test_who_half_closes_is_sent_the_whole_answer(road: Road, later: bool) -> No
     assert len(road.reads_slowly(peer)) == size + 4
     road.until(lambda: ours.ended)
     assert ours.lost is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="epoll alone tells")
+def test_a_half_closed_peer_that_resets_is_noticed_though_nothing_is_written(plain: Road) -> None:
+    ours, others = Frames(eof=lambda self: True), Frames(eof=lambda self: True)
+    peer, other = plain.meet(ours), plain.meet(others)
+    for each in (peer, other):
+        each.send(frame(b"get"))
+        each.finish()
+    plain.until(lambda: "eof" in ours.calls and "eof" in others.calls)
+    peer.reset()
+    plain.until(lambda: ours.ended)
+    assert isinstance(ours.lost, (BrokenPipeError, ConnectionResetError))
+    plain.settle()
+    assert not others.ended
+    others.send(b"answer")
+    assert other.reads(10) == frame(b"answer")
+
+
+def test_a_half_closed_peer_that_went_is_waited_for_without_a_spin(road: Road) -> None:
+    if road.sealed:
+        pytest.skip("TLS can't end one side alone")
+    ours = Frames(eof=lambda self: True)
+    peer = road.meet(ours)
+    peer.finish()
+    road.until(lambda: "eof" in ours.calls)
+    peer.close()
+    road.settle()
+    before = road.reactor.stats()["events"]
+    road.settle()
+    assert road.reactor.stats()["events"] == before
+    ours.transport.abort()
+    road.until(lambda: ours.ended)
 
 
 # --- nothing is left of a connection that is over

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from road.cast import Bytes, Frames, bodies, echo, frame
+from helpers import open_files
+from road.cast import Buffered, Bytes, Frames, bodies, echo, frame
 from road.peers import Peer
 from road.roads import Road
 
@@ -47,11 +48,7 @@ FACTORIES = pytest.mark.parametrize("factory", [RaisingFraming, RaisingTransport
 
 
 def sockets_open() -> int:
-    found = 0
-    for fd in os.listdir("/proc/self/fd"):
-        with suppress(OSError):
-            found += os.readlink(f"/proc/self/fd/{fd}").startswith("socket:")
-    return found
+    return sum(kind == stat.S_IFSOCK for kind, _, _ in open_files().values())
 
 
 def come(peer: Peer) -> None:
@@ -98,6 +95,49 @@ def test_a_client_is_told_that_its_protocol_raised_while_it_was_set_up(door: Roa
     assert [type(exc) for exc in failures] == [NotTodayError]
     assert [type(exc) for exc in door.take_reports()] == [NotTodayError]
     door.until(lambda: sockets_open() == before)
+
+
+class NoFraming(Frames):
+    def __init__(self) -> None:
+        super().__init__()
+        self.framing = None
+
+
+class EmptyBuffer(Buffered):
+    def __init__(self) -> None:
+        super().__init__(size=0)
+
+
+class Unpublished(Frames):
+    def connection_made(self, transport: Any) -> None:
+        transport.set_protocol(NoFraming())
+
+
+@pytest.mark.parametrize(
+    ("factory", "where"),
+    [
+        (NoFraming, "decoder_of"),
+        (RaisingFraming, "framing"),
+        (RaisingTransport, "transport"),
+        (raising_decoder, "decoder"),
+        (EmptyBuffer, "fill"),
+        (Unpublished, "connection_made"),
+    ],
+)
+def test_a_report_names_where_it_was_in_words_that_both_twins_have(
+    door: Road, factory: Callable[[], Any], where: str
+) -> None:
+    messages: list[str] = []
+    door.reactor.set_exception_handler(lambda _, context: messages.append(context["message"]))
+    server = door.listen(factory)
+    peer = door.dial(server)
+    come(peer)
+    with suppress(OSError):
+        peer.send(b"x")
+    door.until(lambda: messages)
+    peer.close()
+    door.until(lambda: not server.connections)
+    assert messages == [f"exception in {where}"]
 
 
 def test_a_protocol_whose_transport_cant_be_set_ends_its_connection(door: Road) -> None:

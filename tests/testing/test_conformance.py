@@ -84,12 +84,9 @@ def memory(contexts: Contexts | None = None, capacity: int = 1000) -> Maker:
     return make
 
 
-KINDS = [
-    *(
-        f"{kind}-{selector}"
-        for kind in ("tcp4", "tcp6", "unix", "tls", "tls_accepted", "tls_unix")
-        for selector in SELECTORS
-    ),
+KINDS = [  # a selector can't tell TCP from Unix sockets, nor who dialled
+    *(f"{kind}-default" for kind in ("tcp4", "tcp6", "unix", "tls", "tls_accepted", "tls_unix")),
+    *(f"{kind}-{selector}" for kind in ("tcp4", "tls_accepted") for selector in SELECTORS if selector != "default"),
     "memory",
     "memory_small",
     "memory_tls",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import Echo, FrameRecorder, run_until
+from helpers import Echo, FrameRecorder, open_descriptors, run_until
 
 from reactor import Backoff, Limits, Protocol, Reactor
 from reactor.transport.arguments import check_protocol, path_of
@@ -30,10 +29,10 @@ CONNECTING: list[dict[str, Any]] = [
 def refused(call: Callable[..., object], wrong: dict[str, Any], **right: Any) -> None:
     """Have a door called with one wrong argument, which it must name, leaving nothing behind."""
     (name,) = wrong
-    before = set(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with pytest.raises((TypeError, ValueError), match=f"{name} is"):
         call(**{**right, **wrong})
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 @pytest.mark.parametrize("wrong", [*LISTENING, {"host": 5}, {"host": b"::1"}, {"port": "9000"}, {"port": 70_000}])

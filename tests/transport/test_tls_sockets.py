@@ -214,6 +214,6 @@ def test_a_connection_that_we_end_ourselves_is_no_failed_handshake(net: Reactor,
     server = serve_tls(net, certs)
     with socket.create_connection(server.addresses[0]):
         run_until(net, lambda: server.connections)
-        server.drain(5)
+        server.drain(0.01)
         run_until(net, lambda: not server.connections)
     assert net.stats()["handshake_failures"] == 0

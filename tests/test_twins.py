@@ -1,0 +1,66 @@
+"""Which twins a process runs: what REACTOR_EXTENSION says, and what there is where a build failed in part."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import needs_extension
+
+CODEC, STREAM = "reactor.framing._codec_c", "reactor.transport._stream_c"
+ECHO = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv[1:]))
+import socket, reactor
+from reactor.transport._stream import Stream
+
+class Echo(reactor.FramedProtocol):
+    def message_received(self, message):
+        self.send(message)
+        self.transport.close()
+
+    def connection_lost(self, exc):
+        net.stop()
+
+with reactor.Reactor() as net:
+    server = net.listen_tcp(Echo, "127.0.0.1", 0)
+    with socket.create_connection(server.addresses[0]) as peer:
+        peer.sendall(reactor.Framing().encode(b"hello"))
+        net.run()
+        assert peer.recv(100) == reactor.Framing().encode(b"hello")
+print(reactor.EXTENSION, reactor.Decoder.__module__, Stream.__module__)
+"""
+
+
+def imported(mode: str, *missing: str) -> str:
+    """Return what a process runs that doesn't find some modules, or the last line of what it complains of."""
+    done = subprocess.run(
+        [sys.executable, "-c", ECHO, *missing],
+        env={**os.environ, "REACTOR_EXTENSION": mode},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return (done.stdout or done.stderr).strip().splitlines()[-1]
+
+
+@needs_extension
+@pytest.mark.parametrize(
+    ("mode", "missing", "runs"),
+    [
+        ("", [], f"True {CODEC} {STREAM}"),
+        ("1", [], f"True {CODEC} {STREAM}"),
+        ("0", [], "False reactor.framing._codec_py reactor.transport._stream_py"),
+        ("", [STREAM], f"False {CODEC} reactor.transport._stream_py"),
+        ("", [CODEC], "False reactor.framing._codec_py reactor.transport._stream_py"),
+    ],
+)
+def test_what_is_there_runs(mode: str, missing: list[str], runs: str) -> None:
+    assert imported(mode, *missing) == runs
+
+
+@pytest.mark.parametrize("missing", [CODEC, STREAM])
+def test_a_twin_that_must_be_there_and_is_not_fails_the_import(missing: str) -> None:
+    assert imported("1", missing).startswith("ModuleNotFoundError")
