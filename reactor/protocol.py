@@ -134,9 +134,10 @@ class FramedProtocol(Protocol):
 
 def watched_framing(protocol: FramedProtocol) -> Framing:
     """Return a protocol's framing, and see to it that its transport hears of another one."""
-    kind = type(protocol)
-    holder = kind if "framing" in vars(kind) else next(each for each in kind.__mro__ if "framing" in vars(each))
-    _watch(holder, late=True)
+    for kind in type(protocol).__mro__:
+        if "framing" in kind.__dict__:
+            _watch(kind, late=True)
+            break
     return protocol.framing  # type: ignore[no-any-return]
 
 

@@ -44,7 +44,7 @@ class Reactor(EventLoop):
         self._memory = read_memory()
         self._servers: dict[Server, None] = {}  # those too that are closed and have connections
         self._connectors: set[Connector] = set()
-        self._connections: dict[Connection, None] = {}  # in order, and leaner than a set of thousands
+        self._dialled: dict[Connection, None] = {}  # connections that no server has
         self._lingers = Lingers(self, self._memory, self._lingered)
         self._closing = False
         self._handshake_failures = self._refused = self._shed = 0  # the latter two of servers that are over
@@ -214,7 +214,10 @@ class Reactor(EventLoop):
         bounds, secure = limits or Limits(), _tls_of(tls, False, name)
 
         def establish(sock: socket.socket, peer: Any, on_end: OnEnd, on_failure: Failure) -> Connection | None:
-            return self._connect(sock, peer, factory, bounds, secure, on_end, on_failure)
+            connection = self._connect(sock, peer, factory, bounds, secure, on_end, on_failure)
+            if connection is not None:
+                self._dialled[connection] = None
+            return connection
 
         dial = Dial(self, establish, self._let_go, on_failure, self._connectors.discard)
         connector = dial.begin(address, bounds.connect_timeout, retry, given)
@@ -235,7 +238,7 @@ class Reactor(EventLoop):
         try:
             protocol = factory()
             check_protocol(protocol, factory)
-            connection = Connection(self, sock, protocol, limits, self._memory, peer, on_end, tls)
+            return Connection(self, sock, protocol, limits, self._memory, peer, on_end, tls)
         except BaseException as exc:
             sockets.close(sock, reset=True)
             if isinstance(exc, (KeyboardInterrupt, SystemExit)):
@@ -245,12 +248,10 @@ class Reactor(EventLoop):
                 on_failure(exc)
             return None
 
-        self._connections[connection] = None
-        return connection
-
     def _let_go(self, connection: Connection, sock: socket.socket, server: Server | None = None) -> Linger | None:
         """Forget a connection that is over; close its socket at once, or return who does when its bytes arrived."""
-        self._connections.pop(connection, None)
+        if server is None:
+            self._dialled.pop(connection, None)
         if not connection.may_lose_bytes():
             sockets.close(sock, connection.reset)
             self._descriptor_freed()
@@ -272,7 +273,7 @@ class Reactor(EventLoop):
         """Return the loop's counters, and those of connections and servers."""
         return {
             **super().stats(),
-            "connections": len(self._connections),
+            "connections": len(self._dialled) + sum(server.connections for server in self._servers),
             "servers": sum(not server.closed for server in self._servers),
             "handshake_failures": self._handshake_failures,
             "refused": self._refused + sum(server.refused for server in self._servers),
@@ -303,11 +304,14 @@ class Reactor(EventLoop):
             self._run_all_closes()  # what was closed outside a turn
 
     def _abort_all(self) -> None:
-        for server in list(self._servers):
+        servers = list(self._servers)
+        for server in servers:
             server.close()
         for connector in list(self._connectors):
             connector.close()
-        for connection in list(self._connections):
+        for server in servers:
+            server.abort()
+        for connection in list(self._dialled):
             connection.abort()
 
     def _run_all_closes(self) -> None:

@@ -99,6 +99,11 @@ class Server:
         self._drain.bound(grace)
         self._drain.tell(on_done)
 
+    def abort(self) -> None:
+        """End all connections now, with a reset."""
+        for connection in list(self._connections):
+            connection.abort()
+
     def descriptor_freed(self) -> None:
         """Accept again at once, if it held off for want of one."""
         for listener in self._listeners:

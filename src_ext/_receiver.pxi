@@ -19,7 +19,7 @@ cdef class Receiver(Sender):
         """Read once, and deliver what is whole."""
         cdef Py_buffer *memory = PyMemoryView_GET_BUFFER(self.memory)
         cdef char *at = <char *>memory.buf
-        cdef bint was_in_frame = self.is_in_frame()
+        cdef bint was_waited_for = self.is_waited_for()
         cdef Py_ssize_t count
         cdef bytes data
         self.budget = MESSAGES_PER_TURN
@@ -42,7 +42,7 @@ cdef class Receiver(Sender):
         except BaseException as exc:
             self.raised(exc)
             return
-        self.look(was_in_frame)
+        self.look(was_waited_for)
 
     def resume(self):
         """Deliver what was left, as much as one turn allows."""
@@ -309,8 +309,10 @@ cdef class Receiver(Sender):
         if not self.session.secured:
             if not self.shake_hands():
                 return not self.ending
-            self.more = True
-            self.owner.secured()
+            try:
+                self.owner.secured()
+            finally:  # more may have come behind the handshake: it is read below, or goes on later
+                self.more = True
             if not self.reading or self.keeps_plain():
                 return False
         plain = self.read_plain()
@@ -393,6 +395,10 @@ cdef class Receiver(Sender):
         if self.calls is not None:
             return self.calls.records.begun()
         return self.session is not None and self.session.in_record
+
+    cdef bint is_waited_for(self) except -1:
+        """Whether the owner waits for the end of a frame, or of a handshake."""
+        return self.is_in_frame() or (self.session is not None and not self.session.secured)
 
     cdef bint has_ended(self) except -1:
         return True if self.ending else self.is_broken()

@@ -23,6 +23,7 @@ from libc.string cimport memcpy, memset
 from ..framing._codec_c cimport BODY, Decoder, Encoder
 
 import errno as _errno
+import os
 import ssl
 from itertools import islice
 
@@ -44,6 +45,38 @@ cdef extern from "sys/socket.h":
     ssize_t sendmsg(int fd, const msghdr *message, int flags)
     int MSG_NOSIGNAL
 
+cdef extern from "sys/socket.h":
+    ctypedef unsigned int socklen_t
+    struct sockaddr:
+        pass
+    struct sockaddr_storage:
+        int ss_family
+    int accept4(int fd, sockaddr *address, socklen_t *size, int flags)
+    int SOCK_NONBLOCK, SOCK_CLOEXEC, AF_INET, AF_INET6
+
+cdef extern from "netinet/in.h":
+    struct in_addr:
+        pass
+    struct in6_addr:
+        pass
+    struct sockaddr_in:
+        unsigned short sin_port
+        in_addr sin_addr
+    struct sockaddr_in6:
+        unsigned short sin6_port
+        unsigned int sin6_flowinfo, sin6_scope_id
+        in6_addr sin6_addr
+    enum:
+        INET6_ADDRSTRLEN
+    unsigned short ntohs(unsigned short number)
+    unsigned int ntohl(unsigned int number)
+
+cdef extern from "arpa/inet.h":
+    const char *inet_ntop(int family, const void *address, char *text, socklen_t size)
+
+cdef extern from "unistd.h":
+    int close(int fd)
+
 cdef enum:
     FIRST_ROOM = 512  # what Python's own allocator still takes: glibc's cache is empty when 7 connections wait
     MOST_LARGE = 8  # bodies that are gathered into one send: 64 KiB hold 7 of JOIN_BELOW and their headers
@@ -64,6 +97,7 @@ cdef tuple LENT = ("send", "send_many")
 cdef int WOULD_BLOCK = _errno.EAGAIN, INTERRUPTED = _errno.EINTR
 
 
+include "_accept.pxi"
 include "_sender.pxi"
 include "_receiver.pxi"
 

@@ -525,10 +525,10 @@ def test_sockets_that_linger_count_for_max_per_peer_and_give_way(told: Reactor, 
 def test_sockets_that_linger_give_way_when_descriptors_run_out(
     told: Reactor, dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def out_of_descriptors_while_one_lingers(sock: socket.socket) -> Any:
+    def out_of_descriptors_while_one_lingers(sock: socket.socket, take: sockets.Take) -> Any:
         if len(told._lingers) > 2:
             raise sockets.OutOfDescriptors(errno.EMFILE, "Too many open files")
-        return accept(sock)
+        return accept(sock, take)
 
     server, other = told.listen_tcp(AnswersOnce, LOCAL, 0), told.listen_tcp(Recorder, LOCAL, 0)
     leave_lingering(told, server, dial, 5)

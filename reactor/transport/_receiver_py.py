@@ -15,7 +15,7 @@ from typing import Protocol as Interface
 from ..errors import FramingError
 from ..framing import Decoder, Piece
 from ..protocol import FramedProtocol
-from .buffers import ANSWER_FROM, MESSAGES_PER_TURN, PLAIN_ROOM, SEALED_SLICE
+from .buffers import ANSWER_FROM, MESSAGES_PER_TURN, PLAIN_ROOM, SEALED_SLICE, WriteBuffer
 from .tls import Session, too_much_read
 
 
@@ -39,6 +39,7 @@ class Receiver:
     clocked: bool
     blocked: bool
     bytes_received: int
+    _new: WriteBuffer
     waiting: int
     leave: Any
     defer: Any
@@ -62,7 +63,7 @@ class Receiver:
 
     def receive(self) -> None:
         """Read once, and deliver what is whole."""
-        was_in_frame = self.in_frame
+        was_waited_for = self._is_waited_for()
         self._budget = MESSAGES_PER_TURN
         data = self._read(self._memory if self.session is None else self._memory[PLAIN_ROOM:])
         if data is None:
@@ -74,7 +75,7 @@ class Receiver:
                 self._open(memoryview(bytes(self._sealed) + data) if self._sealed else data)
         except BaseException as exc:
             return self._raised(exc)
-        return self._look(was_in_frame)
+        return self._look(was_waited_for)
 
     def resume(self) -> None:
         """Deliver what was left, as much as one turn allows."""
@@ -117,9 +118,9 @@ class Receiver:
 
     def _look(self, always: bool) -> None:
         """Let large answers leave while they are in the caches; let the owner look at what is out of the ordinary."""
-        if self.waiting >= ANSWER_FROM and not self.blocked:
+        if self._new.size >= ANSWER_FROM and not self.blocked:
             self.leave()
-        if always or self.alert or not self.reading or self.in_frame or self.left or self.end is not None:
+        if always or self.alert or not self.reading or self._is_in_the_middle():
             self._owner.delivered()
 
     def _raised(self, exc: BaseException) -> None:
@@ -218,8 +219,10 @@ class Receiver:
         if not session.secured:
             if not self._shake_hands(session):
                 return not self._end
-            self._more = True
-            self._owner.secured()
+            try:
+                self._owner.secured()
+            finally:  # more may have come behind the handshake: it is read below, or goes on later
+                self._more = True
             if not self.reading or self._keeps_plain():
                 return False
         plain = self._read_plain(session)
@@ -289,6 +292,18 @@ class Receiver:
 
     def _is_broken(self) -> bool:
         return self.decoder is not None and self.decoder.error is not None
+
+    def _is_in_the_middle(self) -> bool:
+        """Whether something is begun or undelivered, or the stream has ended. Of raw bytes the rest tells all."""
+        if self.decoder is None and self.session is None:
+            return bool(self._rest)
+        return self.in_frame or self.left or self.end is not None
+
+    def _is_waited_for(self) -> bool:
+        """Whether the owner waits for the end of a frame, or of a handshake."""
+        if self.session is not None:
+            return not self.session.secured or self.in_frame
+        return self.decoder is not None and self.decoder.in_frame
 
     @property
     def in_frame(self) -> bool:

@@ -107,14 +107,16 @@ class Sender:
 
     def _queue(self, chunks: Iterable[bytes], size: int) -> None:
         """The one door to the queue."""
-        if self.waiting + size > self.room and not self._may_wait(size):
-            self.writes_dropped += 1
-            return
+        if is_much := self.waiting + size > self.room:
+            if not self._may_wait(size):
+                self.writes_dropped += 1
+                return
+            is_much = self.waiting + size > self.room
         for chunk in chunks:
             self._new.put(chunk)
-        if size:
+        if size and not self._flush_due:
             self.defer()
-        if self.waiting > self.room:
+        if is_much:
             self._owner.much_waits()
 
     def _may_wait(self, size: int) -> bool:
@@ -132,8 +134,7 @@ class Sender:
     def __call__(self) -> None:
         """Send what this turn has queued."""
         self._flush_due = False
-        if self.waiting:
-            self.leave()
+        self.leave()
         if self.alert:
             self._owner.turn_ended()
 

@@ -6,15 +6,20 @@ Where the compiled one is missing, the pure one gets along with either codec.
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from .. import framing
+from .sockets import take_next
 
 if TYPE_CHECKING or not framing.EXTENSION:
     from ._stream_py import Stream
 else:
     try:
         from ._stream_c import Stream
+
+        if sys.platform == "linux":  # elsewhere there may be no accept4(), and a connection inherits no options
+            from ._stream_c import take_next
     except ImportError:
         if os.environ.get("REACTOR_EXTENSION") == "1":
             raise
@@ -22,4 +27,4 @@ else:
 
 EXTENSION: bool = Stream.__module__.endswith("_c")  # then both are: all of the hot path is compiled
 
-__all__ = ["EXTENSION", "Stream"]
+__all__ = ["EXTENSION", "Stream", "take_next"]

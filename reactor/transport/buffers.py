@@ -5,8 +5,6 @@ And the sizes that reading and writing go by.
 
 from __future__ import annotations
 
-from itertools import islice
-
 from ..framing import BytesLike
 
 READ_SIZE = 256 * 1024  # bytes in one read at most; more costs cache misses (picows#117)
@@ -74,7 +72,7 @@ class WriteBuffer:
 
     def next_chunks(self) -> list[bytes | bytearray | memoryview]:
         """Return what should be sent now, in one send."""
-        batch: list[bytes | bytearray | memoryview] = list(islice(self._chunks or (), GATHER))
+        batch: list[bytes | bytearray | memoryview] = (self._chunks or [])[:GATHER]  # type: ignore[assignment]
         if self._start:
             batch[0] = memoryview(batch[0])[self._start :]
         return batch

@@ -44,10 +44,7 @@ class Connection(Receiving, Sending):
         self._move(State.OPEN)
         self.touched(False)
         self.made = True
-        try:
-            self.call(self._protocol.connection_made, self)
-        finally:  # a KeyboardInterrupt goes through here, and leaves a connection that works
-            self._look_later()
+        self.call(self._protocol.connection_made, self)
 
     # --- TLS
 
@@ -91,7 +88,7 @@ class Connection(Receiving, Sending):
         session = self._stream.session
         assert session is not None
         self._stop_waiting("handshake_timeout")
-        self._facts().update(session.facts())
+        self._extra = {**(self._extra or {}), **session.facts()}
         self._stream.defer()  # what waited for this
         if self._state is State.NEW:
             self._open()
@@ -146,8 +143,8 @@ class Connection(Receiving, Sending):
         return self._facts().get(name, default)
 
     def _facts(self) -> dict[str, Any]:
-        if self._extra is None:
-            self._extra = sockets.facts(self._sock)
+        if self._extra is None or "socket" not in self._extra:
+            self._extra = {**sockets.facts(self._sock), **(self._extra or {})}
         return self._extra
 
     # --- ends

@@ -104,6 +104,8 @@ class Core:
             return self._lose(None)
         if self._state is not State.OPEN:
             return None
+        if not self._stream.waiting and self._stream.session is None:  # as with most connections
+            return self._lose(None)
         if timeout is not None:
             self._patience = timeout
         self._move(State.CLOSING)
@@ -113,7 +115,7 @@ class Core:
         return self._bound_close()
 
     def _bound_close(self) -> None:
-        if self._state is State.CLOSING:  # most connections have nothing that waits, and are over
+        if self._state is State.CLOSING:
             self._await("close_timeout", self._patience)
 
     def _end_closing(self) -> None:
@@ -242,9 +244,9 @@ class Core:
         may_queue = open_ and not self._ending and self._unsendable is None
         stream.room = min(SEND_AT_ONCE, self._high, self._cap()) if may_queue else -1
         stream.alert = not may_queue or self._draining or self._writing_paused or stream.blocked
-        reading = self._tls_waits() or (stream.reading and not stream.left)
         if self._state is State.LOST:
             return
+        reading = (stream.reading and not stream.left) or (stream.session is not None and self._tls_waits())
         if reading and not self._peer_ended:
             self._watch.add(EVENT_READ)
         else:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..loop import EventLoop, Timer
 from ..loop.watch import nothing_to_do
-from . import sockets
+from . import _stream, sockets
 from .address import format_address
 from .unix import UnixPath
 
@@ -101,7 +101,7 @@ class Listener:
             if self._parked or self._closed:
                 return
             try:
-                accepted = sockets.accept(self._sock)
+                accepted = sockets.accept(self._sock, _stream.take_next)
             except OSError as exc:
                 if self._has_room(exc):
                     continue
@@ -127,7 +127,7 @@ class Listener:
             return
         sockets.give_descriptor(self._reserve)
         for _ in range(_BATCH):
-            if not sockets.refuse(self._sock):
+            if not sockets.refuse(self._sock, _stream.take_next):
                 break
             self.shed += 1
         self._reserve = sockets.take_descriptor()

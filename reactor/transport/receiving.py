@@ -136,8 +136,8 @@ class Receiving(Core):
                 return self.callback_raised(exc)
         keep_open = self.call(self._protocol.eof_received)
         if self._state is State.OPEN and (not keep_open or self._ended or self._tls is not None):
-            self.close()
-        elif self._state is State.OPEN:  # nothing more can come, but the peer may go
+            return self.close()
+        if self._state is State.OPEN:  # nothing more can come, but the peer may go
             self._loop.watch_end(self._sock, self._peer_gone)
         return self._tell_stream()
 

@@ -320,6 +320,20 @@ def test_a_message_whose_time_is_not_over_is_received_though_it_trickles(road: R
     assert not ours.ended
 
 
+@pytest.mark.parametrize("kind", [Frames, Bytes])
+def test_nobody_waits_for_what_came_in_two_halves_and_is_whole(road: Road, kind: type[Any]) -> None:
+    """A frame, or under TLS a record."""
+    ours = kind()
+    peer = road.meet(ours, Limits(frame_timeout=5))
+    message = peer.sealed(frame(b"whole"))
+    for half in (message[:4], message[4:]):
+        peer.put(half)
+        road.settle()
+    road.clock.advance(60)
+    road.settle()
+    assert not ours.ended
+
+
 # --- a turn is shared
 
 

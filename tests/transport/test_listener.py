@@ -78,14 +78,14 @@ def test_without_descriptors_it_holds_off_and_tries_again(
     calls: list[Any] = []
     accept = sockets.accept
 
-    def out_of_fds(sock: socket.socket) -> Any:
+    def out_of_fds(sock: socket.socket, take: sockets.Take) -> Any:
         calls.append(sock)
         if len(calls) < 4:
             raise sockets.OutOfDescriptors(errno.EMFILE, "Too many open files")
-        return accept(sock)
+        return accept(sock, take)
 
     monkeypatch.setattr(sockets, "accept", out_of_fds)
-    monkeypatch.setattr(sockets, "refuse", lambda sock: False)
+    monkeypatch.setattr(sockets, "refuse", lambda sock, take: False)
     listener = listen(net, accepted)
     clients: list[socket.socket] = []
     connect(listener, 1, clients)
@@ -134,13 +134,13 @@ class Troubles:
         self.next: list[OSError] = []
         self.asked = 0
         monkeypatch.setattr(sockets, "accept", self._accept_or_raise)
-        monkeypatch.setattr(sockets, "refuse", lambda sock: False)
+        monkeypatch.setattr(sockets, "refuse", lambda sock, take: False)
 
-    def _accept_or_raise(self, sock: socket.socket) -> Any:
+    def _accept_or_raise(self, sock: socket.socket, take: sockets.Take) -> Any:
         self.asked += 1
         if self.next:
             raise self.next.pop(0)
-        return self._accept(sock)
+        return self._accept(sock, take)
 
 
 @pytest.fixture
@@ -293,7 +293,7 @@ def test_a_listener_that_lets_go_leaves_the_socket(net: Reactor, accepted: list[
 def test_closing_while_it_holds_off_cancels_the_retry(
     net: Reactor, accepted: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def out_of_fds(sock: socket.socket) -> Any:
+    def out_of_fds(sock: socket.socket, take: sockets.Take) -> Any:
         raise sockets.OutOfDescriptors(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(sockets, "accept", out_of_fds)

@@ -49,6 +49,7 @@ def connect(net: Reactor, ours: socket.socket, protocol: Any, **limits: Any) -> 
 
     connection = net._connect(ours, "peer", lambda: protocol, Limits(**limits), None, ended, None)
     assert connection is not None
+    net._dialled[connection] = None
     connection.start()
     return connection
 
