@@ -10,12 +10,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from .arguments import check_connecting, check_door, check_host, check_listening, check_protocol, path_of
 from .dial import Dial, Failure, OnEnd
 from .loop import EventLoop
 from .server import Drained, Server, check_drain
 from .transport import Backoff, Connection, Connector, Limits, sockets
 from .transport.address import TCPAddress, UnixAddress, server_name
-from .transport.arguments import check_connecting, check_door, check_host, check_listening, check_protocol, path_of
 from .transport.buffers import read_memory
 from .transport.linger import Linger, Lingers
 from .transport.resolver import check_port, listen_on_all

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .arguments import check_callable
 from .loop import EventLoop, Timer
 from .transport import Connection, Limits, Listener, sockets
-from .transport.arguments import check_callable
 from .transport.linger import Linger
 from .transport.unix import UnixPath
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from ..errors import ConnectionTimeout
 from ..framing import BytesLike, Framing
+from ..handlers import check_handlers
 from ..loop.watch import nothing_to_do
 from ..protocol import Protocol
 from . import sockets
 from .buffers import FLOWS, snapshot
 from .core import State
-from .handlers import check_handlers
 from .receiving import Receiving
 from .sending import Sending
 from .tls import TLS, Session, behind_the_switch

@@ -12,8 +12,8 @@ import pytest
 from helpers import Echo, run_until
 
 from reactor import FramedProtocol, Protocol, Reactor
-from reactor.transport.arguments import check_protocol
-from reactor.transport.handlers import check_handlers, good
+from reactor.arguments import check_protocol
+from reactor.handlers import check_handlers, good
 
 
 def one_argument(self: Any, argument: Any) -> None:

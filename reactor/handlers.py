@@ -14,7 +14,7 @@ from types import CodeType
 from typing import Any
 from weakref import ref
 
-from ..protocol import FramedProtocol, Protocol
+from .protocol import FramedProtocol, Protocol
 
 _ALL = ("connection_made", "eof_received", "connection_lost", "pause_writing", "resume_writing")
 _FRAMED = (*_ALL, "message_received", "messages_received", "piece_received", "framing_failed")

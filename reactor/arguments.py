@@ -10,7 +10,7 @@ from typing import Any
 from weakref import ref
 
 from .handlers import check_handlers, good
-from .limits import Backoff, Limits
+from .transport.limits import Backoff, Limits
 
 _MOST_BACKLOG = (1 << 31) - 1  # a C int
 _ANY_OF = ("data_received", "buffer_updated", "eof_received", "connection_lost")  # asyncio's words, but the usual one

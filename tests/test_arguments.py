@@ -12,7 +12,7 @@ import pytest
 from helpers import Echo, FrameRecorder, open_descriptors, run_until
 
 from reactor import Backoff, Limits, Protocol, Reactor
-from reactor.transport.arguments import check_protocol, path_of
+from reactor.arguments import check_protocol, path_of
 
 LOCAL = "127.0.0.1"
 EVERYWHERE: list[dict[str, Any]] = [{"factory": None}, {"factory": Protocol()}, {"limits": {}}, {"tls": True}]
