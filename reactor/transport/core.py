@@ -247,7 +247,9 @@ class Core:
             self._watch.add(EVENT_READ)
         else:
             self._watch.remove(EVENT_READ)
-            if stream.left:  # who stops the reads for what is left sees to it that it is gone on with
+            if (
+                stream.reading and stream.left
+            ):  # who stops the reads for what is left sees to it that it is gone on with
                 self._go_on_later()
 
     def _go_on_later(self) -> None:

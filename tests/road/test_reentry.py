@@ -17,7 +17,7 @@ from road.conftest import Contexts, travelled
 from road.peers import SealedPeer
 from road.roads import MemoryRoad, Road
 
-from reactor import Framing, Limits
+from reactor import Framing, Limits, WriteBufferFull
 from reactor.framing import _codec_py
 from reactor.testing import ManualClock
 
@@ -177,6 +177,20 @@ def test_who_pauses_when_sending_fails_and_resumes_comes_to_an_end(memory: Memor
     ours.transport.resume_reading()
     memory.settle()
     assert isinstance(ours.lost, OSError)
+
+
+def test_who_could_not_send_says_nothing_of_tls_either(memory: MemoryRoad, contexts: Contexts) -> None:
+    ours = Bytes()
+    peer: Any = memory.meet(ours)
+    ours.transport.pause_reading()
+    peer.wire.sock.peer.fail_send = OSError(110, "timed out")
+    ours.transport.write(b"lost")
+    memory.settle()
+    ours.transport.start_tls(contexts()[1], server_hostname="localhost")
+    memory.settle()
+    assert peer.take_all() == b""
+    ours.transport.abort()
+    memory.settle()
 
 
 @pytest.mark.parametrize("slices", [1, 4])
@@ -353,5 +367,20 @@ def test_who_could_not_send_is_freed_at_once(memory: MemoryRoad, without_the_col
     peer: Any = memory.meet(ours)
     peer.wire.sock.peer.fail_send = OSError(110, "timed out")
     peer.send(b"x")
+    memory.until(lambda: ours.ended)
+    assert is_freed(ours, memory)
+
+
+def test_who_was_refused_a_write_is_freed_at_once(memory: MemoryRoad, without_the_collector: None) -> None:
+    def write_too_much(self: Bytes, _: bytes) -> None:
+        self.transport.write(bytes(1 << 20))  # a first one is always taken
+        with pytest.raises(WriteBufferFull):
+            self.transport.write(bytes(1 << 20))
+
+    ours = Bytes(data=write_too_much)
+    peer = memory.meet(ours, Limits(max_write_buffer=1000, overflow="raise"))
+    peer.send(b"x")
+    memory.until(lambda: ours.data)
+    ours.transport.abort()
     memory.until(lambda: ours.ended)
     assert is_freed(ours, memory)
