@@ -11,6 +11,7 @@ cdef class Receiver(Sender):
     cdef object following  # the decoder that follows the frame in progress
     cdef object memory  # a memoryview, which keeps its bytearray from moving: the pointer stays good with it
     cdef bint as_list, buffered, more
+    cdef bint in_hand  # bytes that TLS was not given are the caller's
     cdef int budget
     cdef list held
     cdef object rest, sealed, ending
@@ -229,8 +230,8 @@ cdef class Receiver(Sender):
     cdef int deliver_foreign(self) except -1:
         """Do the same with a decoder of the user's own."""
         decoder = self.decoder
-        frames = islice(decoder, self.budget)
-        if self.as_list:
+        frames = islice(frames_of(decoder, self.budget), self.budget)
+        if self.as_list and self.following is None:
             batch = list(frames)
             self.budget -= len(batch)
             if batch:
@@ -239,6 +240,8 @@ cdef class Receiver(Sender):
         for frame in frames:
             self.budget -= 1
             self.call_back(frame)
+            if self.following is not None and self.decoder is decoder and not decoder.unfinished:
+                self.switch_to(self.following)
             if not self.reading or self.decoder is not decoder:
                 break
         return 0
@@ -277,15 +280,18 @@ cdef class Receiver(Sender):
         """
         cdef Py_ssize_t pos = 0, count
         cdef bint listens = self.session.secured and not self.reading  # TLS alone: what is made of it is for nobody
+        self.sealed = b""
         try:
             while True:
                 count = min(size - pos, SEALED_SLICE)
                 pos += count  # before user code is called
+                self.in_hand = pos < size
                 if count:
                     self.feed(at + pos - count, count)
                 if not (self.open_slice() or (listens and not self.ending)) or pos == size:
                     break
         finally:
+            self.in_hand = False
             self.sealed = PyBytes_FromStringAndSize(at + pos, size - pos) if pos < size else b""
         return 0
 
@@ -323,7 +329,7 @@ cdef class Receiver(Sender):
             self.defer()  # what TLS couldn't take before
         if plain and self.reading:
             self.cut(<char *>PyMemoryView_GET_BUFFER(self.memory).buf, plain)
-        return self.reading and not (spoke or self.has_left() or self.has_ended())
+        return self.reading and not (spoke or self.more or self.keeps_plain() or self.has_ended())
 
     cdef bint shake_hands(self) except -1:
         """Go on with the handshake; tell whether it is complete."""
@@ -371,7 +377,7 @@ cdef class Receiver(Sender):
             return True
         if self.is_broken():  # behind that nothing counts
             return False
-        return True if self.more or self.sealed else self.keeps_plain()
+        return True if self.more or self.in_hand or self.sealed else self.keeps_plain()
 
     cdef bint keeps_plain(self) except -1:
         """Whether plain bytes or messages have come that were not delivered."""
@@ -406,7 +412,7 @@ cdef class Receiver(Sender):
     @property
     def unopened(self):
         """Whether bytes have come that TLS was not given."""
-        return bool(self.sealed)
+        return self.in_hand or bool(self.sealed)
 
     @property
     def left(self):
@@ -457,3 +463,9 @@ cdef class Receiver(Sender):
         self.rest = self.take_rest()
         self.following = None
         return self.set_decoder(decoder)
+
+
+cdef object frames_of(decoder, int most):
+    """Return an iteration that comes back behind so many skipped frames; a decoder of the user's own may not."""
+    frames = getattr(decoder, "frames", None)
+    return iter(decoder) if frames is None else frames(most)

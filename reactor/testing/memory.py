@@ -172,7 +172,10 @@ def _raise_once(sock: MemorySocket, hook: str) -> None:
     error = getattr(sock, hook)
     if error is not None:
         setattr(sock, hook, None)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # or its frame would know it, as it knows its frame
 
 
 class MemorySelector(selectors.BaseSelector):

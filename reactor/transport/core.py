@@ -198,7 +198,7 @@ class Core:
         on_end, self._on_end = self._on_end, None
         self._stream.forget(_GONE)
         self._watch.on_read = self._watch.on_write = nothing_to_do
-        self._protocol = None
+        self._protocol = self._unsendable = None
         self._on_secured = nothing_to_do
         if on_end is not None:
             on_end(self, cause, self._sock)
@@ -251,6 +251,23 @@ class Core:
             self._watch.add(EVENT_READ)
         else:
             self._watch.remove(EVENT_READ)
+            if (
+                stream.reading and stream.left
+            ):  # who stops the reads for what is left sees to it that it is gone on with
+                self._go_on_later()
+
+    def _go_on_later(self) -> None:
+        if not self._go_on_due and (self._may_resume() or not self._paused):
+            self._go_on_due = True
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Deliver what was left."""
+        raise NotImplementedError
+
+    def _may_resume(self) -> bool:
+        """Whether what is left may be gone on with: by the protocol, or by a handshake, which no pause holds up."""
+        return self._stream.reading or (self._shakes_hands() and self._stream.unopened)
 
     def _cap(self) -> int:
         cap = self._limits.max_write_buffer

@@ -73,11 +73,6 @@ class Receiving(Core):
             self._bound_frame()
         self._tell_stream()
 
-    def _go_on_later(self) -> None:
-        if not self._go_on_due and (self._may_resume() or not self._paused):
-            self._go_on_due = True
-            self._loop.call_soon(self._go_on)
-
     def _go_on(self) -> None:
         """Deliver what was left, then the end if that has come, too."""
         self._go_on_due = False
@@ -87,10 +82,6 @@ class Receiving(Core):
             self._stream.resume()
         else:
             self.delivered()
-
-    def _may_resume(self) -> bool:
-        """Whether what is left may be gone on with: by the protocol, or by a handshake, which no pause holds up."""
-        return self._stream.reading or (self._shakes_hands() and self._stream.unopened)
 
     def _bound_frame(self) -> None:
         """Bound the time that a frame takes; for one that is streamed or discarded, the time between its pieces."""
@@ -131,7 +122,7 @@ class Receiving(Core):
             try:
                 self._stream.decoder.feed_eof()
             except FramingError as exc:
-                return self._break(exc)
+                return self._break(exc.with_traceback(None))  # its frames know the decoder, which knows it
             except BaseException as exc:  # a decoder of the user's own, or one that was detached
                 return self.callback_raised(exc)
         keep_open = self.call(self._protocol.eof_received)

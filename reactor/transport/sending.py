@@ -47,18 +47,17 @@ class Sending(Core):
             self._stream.leave()
         if self._fits(size) or self._state is not State.OPEN:
             return self._state is State.OPEN and self._unsendable is None
-        full = self._full(size)
         if self._limits.overflow == "raise":
-            raise full
+            raise self._full(size)  # by no name, or it and this frame would know each other
         if self._limits.overflow == "abort":
-            self._lose(full, reset=True)
+            self._lose(self._full(size), reset=True)
         return False
 
     def admit_own(self, size: int) -> bool:
         """Whether TLS may queue a word of its own: a peer that makes it speak and doesn't read has no other bound."""
         if self._state in (State.NEW, State.OPEN) and not self._fits(size):
             self._lose(self._full(size), reset=True)
-        return self._state is not State.LOST
+        return self._state is not State.LOST and self._unsendable is None
 
     def _fits(self, size: int) -> bool:
         """Whether so much more may wait. What meets an empty buffer always may: the cap bounds what waits behind it."""

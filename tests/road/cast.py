@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from reactor import FramedProtocol, Framing, Protocol
+from reactor import FramedProtocol, Framing, Piece, Protocol
 
 
 def frame(body: bytes) -> bytes:
@@ -85,6 +85,9 @@ class Frames(Told, FramedProtocol):
     def message_received(self, message: bytes) -> None:
         self.messages.append(message)
         self.note("message", message)
+
+    def piece_received(self, piece: Piece) -> None:
+        self.note("piece", bytes(piece))
 
     def framing_failed(self, exc: BaseException) -> None:
         self.failures.append(exc)

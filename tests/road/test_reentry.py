@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +17,8 @@ from road.conftest import Contexts, travelled
 from road.peers import SealedPeer
 from road.roads import MemoryRoad, Road
 
-from reactor import Framing, Limits
+from reactor import Framing, Limits, WriteBufferFull
+from reactor.framing import _codec_py
 from reactor.testing import ManualClock
 
 
@@ -175,6 +179,20 @@ def test_who_pauses_when_sending_fails_and_resumes_comes_to_an_end(memory: Memor
     assert isinstance(ours.lost, OSError)
 
 
+def test_who_could_not_send_says_nothing_of_tls_either(memory: MemoryRoad, contexts: Contexts) -> None:
+    ours = Bytes()
+    peer: Any = memory.meet(ours)
+    ours.transport.pause_reading()
+    peer.wire.sock.peer.fail_send = OSError(110, "timed out")
+    ours.transport.write(b"lost")
+    memory.settle()
+    ours.transport.start_tls(contexts()[1], server_hostname="localhost")
+    memory.settle()
+    assert peer.take_all() == b""
+    ours.transport.abort()
+    memory.settle()
+
+
 @pytest.mark.parametrize("slices", [1, 4])
 def test_nothing_behind_what_broke_the_stream_is_cut(road: Road, slices: int) -> None:
     ours = Frames()
@@ -263,3 +281,106 @@ def test_an_interrupt_in_framing_failed_goes_on_and_the_connection_ends(road: Ro
         road.settle(1000)
     road.until(lambda: ours.ended)
     assert ours.failures == [ours.lost]
+
+
+# --- what is asked in the middle of a delivery
+
+
+def lower_the_marks(self: Any, _: bytes) -> None:
+    if self.calls.count("message") + self.calls.count("data") == 1:
+        self.transport.set_write_buffer_limits(100)
+
+
+@pytest.mark.parametrize("kind", [Frames, Buffered])
+def test_who_sets_marks_in_the_middle_of_a_delivery_is_given_what_comes_next(road: Road, kind: type[Any]) -> None:
+    ours = kind(message=lower_the_marks, data=lower_the_marks)
+    peer = road.meet(ours)
+    for count in (2, 4):
+        peer.send(frame(b"twelve bytes") * 2)
+        road.settle()
+        got = len(ours.messages) if kind is Frames else len(ours.data) // 16
+        assert got == count
+    ours.transport.abort()
+    road.settle()
+
+
+# --- a decoder of the user's own
+
+
+@dataclass(frozen=True)
+class Slow(Framing):
+    """A framing whose decoder no twin knows."""
+
+    def decoder(self) -> Any:
+        return _codec_py.Decoder(self)
+
+
+@pytest.mark.parametrize("kind", [Frames, Batches])
+def test_a_framing_assigned_inside_a_frame_follows_a_decoder_of_the_users_own(road: Road, kind: type[Any]) -> None:
+    ours = kind(Slow())
+    peer = road.meet(ours)
+    whole = frame(b"wide")
+    peer.send(whole[:6])
+    road.until(lambda: ours.decoder.in_frame)
+    ours.framing = Framing(1)
+    peer.send(whole[6:] + b"\x06narrow")
+    road.until(lambda: len(ours.messages) == 2 or ours.ended)
+    assert ours.messages == [b"wide", b"narrow"]
+    ours.transport.abort()
+    road.settle()
+
+
+# --- nothing waits for the collector
+
+
+@pytest.fixture
+def without_the_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def is_freed(ours: Any, road: MemoryRoad) -> bool:
+    transport, ours.transport = weakref.ref(ours.transport), None
+    ours.causes.clear()
+    getattr(ours, "failures", []).clear()
+    road.settle()
+    return transport() is None
+
+
+@pytest.mark.parametrize("kind", [Frames, Batches])
+def test_who_ended_inside_a_frame_is_freed_at_once(
+    memory: MemoryRoad, without_the_collector: None, kind: type[Any]
+) -> None:
+    ours = kind()
+    peer = memory.meet(ours)
+    peer.send(frame(b"cut")[:5])
+    peer.finish()
+    memory.until(lambda: ours.ended)
+    memory.take_reports()
+    assert is_freed(ours, memory)
+
+
+def test_who_could_not_send_is_freed_at_once(memory: MemoryRoad, without_the_collector: None) -> None:
+    ours = Bytes(data=lambda self, _: self.transport.write(bytes(1 << 20)))
+    peer: Any = memory.meet(ours)
+    peer.wire.sock.peer.fail_send = OSError(110, "timed out")
+    peer.send(b"x")
+    memory.until(lambda: ours.ended)
+    assert is_freed(ours, memory)
+
+
+def test_who_was_refused_a_write_is_freed_at_once(memory: MemoryRoad, without_the_collector: None) -> None:
+    def write_too_much(self: Bytes, _: bytes) -> None:
+        self.transport.write(bytes(1 << 20))  # a first one is always taken
+        with pytest.raises(WriteBufferFull):
+            self.transport.write(bytes(1 << 20))
+
+    ours = Bytes(data=write_too_much)
+    peer = memory.meet(ours, Limits(max_write_buffer=1000, overflow="raise"))
+    peer.send(b"x")
+    memory.until(lambda: ours.data)
+    ours.transport.abort()
+    memory.until(lambda: ours.ended)
+    assert is_freed(ours, memory)
