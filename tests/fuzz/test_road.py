@@ -17,7 +17,7 @@ from fuzz.links import Fault
 from reactor.transport import _stream_py
 
 SCRIPTS = sorted((Path(__file__).parent / "scripts").iterdir())
-_ROUNDS = int(os.environ.get("REACTOR_FUZZ_ROUNDS", "200")) // 5  # scripts of chance, plain and TLS: each is dear
+_ROUNDS = int(os.environ.get("REACTOR_FUZZ_ROUNDS", "200")) // 8  # scripts of chance, plain and TLS: each is dear
 SENDS = bytes([*bytes(6), 0, 0, 4])  # a write of 300 bytes, at once
 
 
