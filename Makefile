@@ -58,11 +58,13 @@ counts: $(VENV)/ready  ## instructions and system calls, held against what is st
 counts-store: $(VENV)/ready  ## count anew, and hold later counts against that: bench/counts.json
 	$(BIN)/python bench/bench_counts.py --store
 
-fuzz: $(VENV)/ready  ## both twins against each other, guided by coverage (FUZZ= sets libFuzzer's flags)
+fuzz: $(VENV)/ready  ## the codec, then the road, both twins against each other, guided by coverage (FUZZ= sets libFuzzer's flags)
 	$(BIN)/pip install --quiet "atheris>=3"
-	mkdir -p build/fuzz
+	mkdir -p build/fuzz build/fuzz_road
 	$(BIN)/python tests/fuzz/fuzz_codec.py build/fuzz tests/fuzz/corpus -artifact_prefix=build/ \
-	    $(or $(FUZZ),-max_len=80 -max_total_time=600)
+	    -max_len=80 $(or $(FUZZ),-max_total_time=300)
+	$(BIN)/python tests/fuzz/fuzz_road.py build/fuzz_road tests/fuzz/scripts -artifact_prefix=build/ \
+	    -max_len=367 -len_control=0 $(or $(FUZZ),-max_total_time=300)
 
 asan: $(VENV)/ready  ## the tests over compiled twins that AddressSanitizer watches
 	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && set -e; \
@@ -72,7 +74,7 @@ asan: $(VENV)/ready  ## the tests over compiled twins that AddressSanitizer watc
 	    $(BIN)/pip install --quiet --no-deps --target "$$work/site" "$$work"; \
 	export PYTHONPATH="$$work/site" REACTOR_EXTENSION=1 REACTOR_FUZZ_ROUNDS=1000 PYTHONMALLOC=malloc \
 	    ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(gcc -print-file-name=libasan.so)"; \
-	$(BIN)/pytest tests/framing tests/test_protocol.py tests/fuzz tests/transport \
+	$(BIN)/pytest tests/framing tests/test_protocol.py tests/fuzz tests/transport tests/road \
 	    --deselect tests/transport/test_streaming.py::test_four_gibibytes_pass_in_a_few_mebibytes
 
 clean:  ## forget what was built

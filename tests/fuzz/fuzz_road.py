@@ -1,6 +1,6 @@
 """Fuzz the road, guided by what a script reaches: `pip install atheris`, then
 
-    python tests/fuzz/fuzz_road.py build/fuzz_road tests/fuzz/scripts -max_len=366 -max_total_time=600
+    python tests/fuzz/fuzz_road.py build/fuzz_road tests/fuzz/scripts -max_len=367 -len_control=0 -max_total_time=600
 
 The first byte of an input says whether the road is TLS. It is else as with fuzz_codec.py.
 """

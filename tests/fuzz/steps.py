@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import trustme
 from fuzz.links import KINDS, Link, framed
 from fuzz.target import one_of
+from road.cast import Batches
 
 from reactor import FramedProtocol, Framing
 
@@ -163,7 +164,7 @@ def resume(world: World, link: Link, protocol: Any, how: int) -> None:
 
 def switch(world: World, link: Link, protocol: Any, how: int) -> None:
     initial = b"" if how < 200 else framed([b"init"]) if how < 240 else b"\0\0"
-    link.exact = link.exact and not initial
+    link.exact = link.exact and not (initial or isinstance(protocol, Batches))  # a list is its protocol's own
     link.connection.set_protocol(new_protocol(link, how), initial)
 
 
