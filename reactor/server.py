@@ -49,6 +49,7 @@ class Server:
         self._hosts: dict[Any, Any] = {}  # of each host one string, though a gateway brings thousands
         self._listeners: list[Listener] = []
         self._drain: Drain | None = None
+        self._parked = False
         self.closed = False
         self.refused = 0  # connections that a limit closed
 
@@ -127,8 +128,10 @@ class Server:
         if connection is None:
             return
         self._connections[connection] = None
-        self._give_up_lingers(host)
+        if self._lingers:
+            self._give_up_lingers(host)
         if self._is_full() and self._limits.when_full == "park":
+            self._parked = True
             for listener in self._listeners:
                 listener.park()
         connection.start()
@@ -159,8 +162,10 @@ class Server:
         self._connections.pop(connection, None)
         if self._drain is not None:
             self._drain.lost(connection)
-        for listener in self._listeners:
-            listener.unpark()
+        if self._parked:
+            self._parked = False
+            for listener in self._listeners:
+                listener.unpark()
         if linger is None:
             self._leave(host)
         else:

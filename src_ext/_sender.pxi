@@ -22,17 +22,17 @@ cdef class Sender:
     """
 
     cdef public bint alert, clocked, blocked
+    cdef bint flush_due
+    cdef int fd
     cdef public int64_t room
     cdef public int64_t bytes_sent, writes_dropped
     cdef readonly object session
     cdef readonly int64_t waiting
-    cdef int fd
     cdef public object protocol
     cdef object framing  # the one in force
     cdef object sock, owner, defer_call
     cdef Calls calls  # of a session that is secured
     cdef Encoder encoder
-    cdef bint flush_due
     cdef char *out  # what was written and is not in the queue yet, but for the large bodies
     cdef Py_ssize_t out_size, out_room, large_size
     cdef list large  # (bytes of `out` in front of it, large body), None if there is none

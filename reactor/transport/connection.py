@@ -42,7 +42,8 @@ class Connection(Receiving, Sending):
 
     def _open(self) -> None:
         self._move(State.OPEN)
-        self.touched(False)
+        if self._stream.clocked:
+            self.touched(False)
         self.made = True
         self.call(self._protocol.connection_made, self)
 
