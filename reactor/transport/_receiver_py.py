@@ -63,7 +63,7 @@ class Receiver:
 
     def receive(self) -> None:
         """Read once, and deliver what is whole."""
-        was_waited_for = self._is_waited_for()
+        was_waited_for = (self.decoder is not None or self.session is not None) and self._is_waited_for()
         self._budget = MESSAGES_PER_TURN
         data = self._read(self._memory if self.session is None else self._memory[PLAIN_ROOM:])
         if data is None:
@@ -120,7 +120,8 @@ class Receiver:
         """Let large answers leave while they are in the caches; let the owner look at what is out of the ordinary."""
         if self._new.size >= ANSWER_FROM and not self.blocked:
             self.leave()
-        if always or self.alert or not self.reading or self._is_in_the_middle():
+        plain = self.decoder is None and self.session is None  # of raw bytes the rest tells all
+        if always or self.alert or not self.reading or (self._rest if plain else self._is_in_the_middle()):
             self._owner.delivered()
 
     def _raised(self, exc: BaseException) -> None:
@@ -294,9 +295,7 @@ class Receiver:
         return self.decoder is not None and self.decoder.error is not None
 
     def _is_in_the_middle(self) -> bool:
-        """Whether something is begun or undelivered, or the stream has ended. Of raw bytes the rest tells all."""
-        if self.decoder is None and self.session is None:
-            return bool(self._rest)
+        """Whether something is begun or undelivered, or the stream has ended."""
         return self.in_frame or self.left or self.end is not None
 
     def _is_waited_for(self) -> bool:

@@ -63,7 +63,7 @@ class Sender:
         After `close()` and after the end, data is dropped and counted. Raises RuntimeError after `write_eof()`, and
         WriteBufferFull where `Limits.overflow` is "raise".
         """
-        chunk = snapshot(data)
+        chunk = data if type(data) is bytes else snapshot(data)
         self._queue((chunk,), len(chunk))
 
     def writelines(self, chunks: Iterable[BytesLike]) -> None:

@@ -86,7 +86,8 @@ class WriteBuffer:
         """Forget `count` bytes that were sent."""
         self.size -= count
         if not self.size:
-            return self.clear()
+            self._chunks, self._start = None, 0
+            return None
         count += self._start
         chunks, gone = self._chunks or [], 0
         while count >= len(chunks[gone]):
