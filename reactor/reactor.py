@@ -13,6 +13,7 @@ from typing import Any
 from .arguments import check_connecting, check_door, check_host, check_listening, check_protocol, path_of
 from .dial import Dial, Failure, OnEnd
 from .loop import EventLoop
+from .loop.report import say
 from .server import Drained, Server, check_drain
 from .transport import Backoff, Connection, Connector, Limits, sockets
 from .transport.address import TCPAddress, UnixAddress, server_name
@@ -177,7 +178,8 @@ class Reactor(EventLoop):
         def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
             if secure is not None and not connection.made and isinstance(cause, OSError):
                 self._handshake_failures += 1
-                _log.debug("TLS handshake with %r failed: %s", connection.get_extra_info("peername"), cause)
+                peer = connection.get_extra_info("peername")
+                say(_log, logging.DEBUG, "TLS handshake with %r failed: %s", peer, cause)
             server.lost(connection, self._let_go(connection, sock, server))
 
         def establish(sock: socket.socket, peer: Any) -> Connection | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import traceback
+from contextlib import suppress
 from typing import Any
 
 _log = logging.getLogger(__name__)
@@ -13,11 +15,24 @@ def log_context(context: dict[str, Any]) -> None:
     exc = context.get("exception")
     details = "".join(f"; {key}: {_shown(context[key])}" for key in context if key not in ("message", "exception"))
     info = (type(exc), exc, exc.__traceback__) if isinstance(exc, BaseException) else None
-    _log.error("%s%s", context.get("message", "unhandled report"), details, exc_info=info)
+    say(_log, logging.ERROR, "%s%s", context.get("message", "unhandled report"), details, exc_info=info)
+
+
+def say(log: logging.Logger, level: int, text: str, *args: object, exc_info: Any = None) -> None:
+    """Log. What a handler or a filter raises goes to stderr, as what logging itself meets does; if it can."""
+    try:
+        log.log(level, text, *args, exc_info=exc_info)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        with suppress(Exception):
+            traceback.print_exc()
 
 
 def _shown(value: object) -> str:
     try:
         return repr(value)
-    except Exception as exc:  # half made objects are what broken programs report
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as exc:  # half made objects are what broken programs report
         return f"<{type(value).__name__} whose repr raises {type(exc).__name__}>"

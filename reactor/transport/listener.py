@@ -10,6 +10,7 @@ from selectors import EVENT_READ
 from typing import Any
 
 from ..loop import EventLoop, Timer
+from ..loop.report import say
 from ..loop.watch import nothing_to_do
 from . import _stream, sockets
 from .address import format_address
@@ -140,7 +141,8 @@ class Listener:
         now = self._loop.time()
         met_last, self._troubles[exc.errno] = self._troubles.get(exc.errno, -math.inf), now
         if now - met_last > _ONE_TROUBLE:
-            _log.error("%s accepts nobody for now: %s", format_address(self.address), exc.strerror or exc)
+            text = "%s accepts nobody for now: %s"
+            say(_log, logging.ERROR, text, format_address(self.address), exc.strerror or exc)
 
     def _try_again(self) -> None:
         self._retry = None
