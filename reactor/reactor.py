@@ -176,10 +176,8 @@ class Reactor(EventLoop):
         bounds, secure = limits or Limits(), _tls_of(tls, True, None)
 
         def ended(connection: Connection, cause: BaseException | None, sock: socket.socket) -> None:
-            if secure is not None and not connection.made and isinstance(cause, OSError):
-                self._handshake_failures += 1
-                peer = connection.get_extra_info("peername")
-                say(_log, logging.DEBUG, "TLS handshake with %r failed: %s", peer, cause)
+            if not connection.made and isinstance(cause, OSError):
+                self._never_made(connection, cause, secure is not None)
             server.lost(connection, self._let_go(connection, sock, server))
 
         def establish(sock: socket.socket, peer: Any) -> Connection | None:
@@ -249,6 +247,17 @@ class Reactor(EventLoop):
             if on_failure is not None:
                 on_failure(exc)
             return None
+
+    def _never_made(self, connection: Connection, cause: BaseException, is_tls: bool) -> None:
+        """Note that somebody was accepted and no connection came of it."""
+        if is_tls:
+            self._handshake_failures += 1
+            peer = connection.get_extra_info("peername")
+            say(_log, logging.DEBUG, "TLS handshake with %r failed: %s", peer, cause)
+        else:
+            self.call_exception_handler(
+                {"message": "no connection came of one that was accepted", "exception": cause, "transport": connection}
+            )
 
     def _let_go(self, connection: Connection, sock: socket.socket, server: Server | None = None) -> Linger | None:
         """Forget a connection that is over; close its socket at once, or return who does when its bytes arrived."""

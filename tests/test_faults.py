@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import selectors
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -556,3 +558,36 @@ def test_a_client_that_speaks_no_tls_is_refused_and_the_next_is_served(
     run_until(net, lambda: ours[-1].data == b"secret")
     client.transport.close()
     run_until(net, lambda: client.ended and ours[-1].ended)
+
+
+class Small(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+    """A selector that has no room any more, as epoll says beyond max_user_watches."""
+
+    full = False
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().register(fileobj, events, data)
+
+
+def test_who_can_not_be_watched_is_ended_and_reported_once_and_the_others_go_on(
+    echo: type[Echo], peers: list[socket.socket]
+) -> None:
+    selector = Small()
+    with Reactor(selector) as net:
+        reports: list[str] = []
+        net.set_exception_handler(lambda loop, context: reports.append(str(context["exception"])))
+        server = net.listen_tcp(echo, LOCAL, 0)
+        dial(server, peers)
+        run_until(net, lambda: server.connections)
+        selector.full = True
+        refused = dial(server, peers)
+        run_until(net, lambda: reports)
+        refused.settimeout(20)
+        with suppress(ConnectionResetError):
+            assert refused.recv(1) == b""
+        assert server.connections == 1
+        assert reports == ["the socket can't be watched: [Errno 28] No space left on device"]
+        selector.full = False
+        is_served(net, server)

@@ -22,7 +22,7 @@ from .threads import Threads
 from .timers import Timer, TimerQueue
 from .turn import Turn
 from .wakeup import Waker
-from .watch import Watch, nothing_to_do
+from .watch import Callbacks, Watch, nothing_to_do
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -243,14 +243,25 @@ class EventLoop(Turn):
 
     def _watch_of(self, fd: Any) -> Watch:
         self._check_open()
+        watch = self._callbacks_of(fd)
+        if watch is None or not watch.renew():
+            watch = Callbacks(self._selector, fd, nothing_to_do, nothing_to_do)
+        return watch
+
+    def _callbacks_of(self, fd: Any) -> Callbacks | None:
+        """Return what is set for a file. Raises RuntimeError if it isn't the user's to watch."""
         key = self._selector.get_map().get(fd)
-        return Watch(self._selector, fd, nothing_to_do, nothing_to_do) if key is None else key.data
+        if key is None:
+            return None
+        if not isinstance(key.data, Callbacks):
+            raise RuntimeError(f"{fd!r} is watched by its transport: use that, or a file of your own")
+        return key.data
 
     def _unwatch(self, fd: Any, event: int) -> bool:
-        key = None if self._closed else self._selector.get_map().get(fd)
-        if key is None or not key.data.mask & event:
+        watch = None if self._closed else self._callbacks_of(fd)
+        if watch is None or not watch.mask & event:
             return False
-        key.data.remove(event)
+        watch.remove(event)
         return True
 
     # --- signals

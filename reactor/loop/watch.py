@@ -35,12 +35,29 @@ class Watch:
         if mask == self.mask or self.closed:
             return
         if not self.mask:
-            self._selector.register(self.fileobj, mask, self)
+            self._register(mask)
         elif not mask:
             self._selector.unregister(self.fileobj)
         else:
-            self._selector.modify(self.fileobj, mask, self)
+            self._modify(mask)
         self.mask = mask
+
+    def _modify(self, mask: int) -> None:
+        try:
+            self._selector.modify(self.fileobj, mask, self)
+        except OSError:  # its number is another file's by now; the selector has forgotten it
+            self._register(mask)
+
+    def _register(self, mask: int) -> None:
+        """Register. Who is registered under this number has closed his file, or never owned it, and gives way."""
+        try:
+            self._selector.register(self.fileobj, mask, self)
+        except KeyError:
+            key = self._selector.get_map().get(self.fileobj)
+            if key is None or not isinstance(key.data, Watch):
+                raise
+            key.data.want(0)
+            self._selector.register(self.fileobj, mask, self)
 
     def close(self) -> None:
         """Be interested in nothing any more, whoever still asks for it. Before the file object is closed."""
@@ -52,6 +69,28 @@ class Watch:
 
     def remove(self, event: int) -> None:
         self.want(self.mask & ~event)
+
+
+class Callbacks(Watch):
+    """What `add_reader()` and `add_writer()` have set for a file: whose it is only the user knows."""
+
+    __slots__ = ()
+
+    def renew(self) -> bool:
+        """See to it that it is about the file that has the number now; False if its own file was closed."""
+        mask = self.mask
+        if not isinstance(self.fileobj, int):
+            return _number_of(self.fileobj) >= 0
+        self.want(0)  # the same number tells nothing: whoever closes a file without a word leaves it to another
+        self.want(mask)
+        return True
+
+
+def _number_of(fileobj: Any) -> int:
+    try:
+        return fileobj.fileno()  # type: ignore[no-any-return]
+    except ValueError:  # a closed file object
+        return -1
 
 
 def nothing_to_do() -> None:

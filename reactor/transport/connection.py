@@ -42,6 +42,8 @@ class Connection(Receiving, Sending):
 
     def _open(self) -> None:
         self._move(State.OPEN)
+        if self._state is not State.OPEN:  # nobody can watch it
+            return
         if self._stream.clocked:
             self.touched(False)
         self.made = True

@@ -248,13 +248,18 @@ class Core:
             return
         reading = (stream.reading and not stream.left) or (stream.session is not None and self._tls_waits())
         if reading and not self._peer_ended:
-            self._watch.add(EVENT_READ)
+            self._want(self._watch.mask | EVENT_READ)
         else:
-            self._watch.remove(EVENT_READ)
-            if (
-                stream.reading and stream.left
-            ):  # who stops the reads for what is left sees to it that it is gone on with
+            self._want(self._watch.mask & ~EVENT_READ)
+            if stream.reading and stream.left:  # who stops reading for what is left sees to it that it is gone on with
                 self._go_on_later()
+
+    def _want(self, mask: int) -> None:
+        """Be called when the socket is ready for this; a selector that can't take it ends the connection."""
+        try:
+            self._watch.want(mask)
+        except (OSError, ValueError, KeyError) as exc:
+            self._lose(OSError(f"the socket can't be watched: {exc}"))
 
     def _go_on_later(self) -> None:
         if not self._go_on_due and (self._may_resume() or not self._paused):

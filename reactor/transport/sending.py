@@ -102,7 +102,7 @@ class Sending(Core):
             stream.blocked = True
             self._await_progress(count > 0)
             self._watch.on_write = self._write_ready
-            self._watch.add(EVENT_WRITE)
+            self._want(self._watch.mask | EVENT_WRITE)
             self._tell_stream()
         elif self._watch.mask & EVENT_WRITE:
             self._stop_sending()

@@ -341,6 +341,62 @@ def test_an_old_number_can_be_used_again_and_again(loop: EventLoop) -> None:
     assert calls == list(range(20))
 
 
+def closed_but_not_removed(loop: EventLoop, way: str, by_number: bool) -> int:
+    """Leave a registration behind whose file is closed; return its number, which the next file gets."""
+    one, other = socket.socketpair()
+    number = one.fileno()
+    getattr(loop, way)(number if by_number else one, int)
+    one.close()
+    other.close()
+    return number
+
+
+@pytest.mark.parametrize("by_number", [False, True])
+@pytest.mark.parametrize("left", ["add_reader", "add_writer"])
+def test_a_registration_whose_file_was_closed_gives_way_to_a_new_callback(
+    loop: EventLoop, left: str, by_number: bool
+) -> None:
+    calls: list[str] = []
+    number = closed_but_not_removed(loop, left, by_number)
+    one, other = socket.socketpair()
+    with one, other:
+        assert one.fileno() == number
+        loop.add_reader(number if by_number else one, calls.append, "new")
+        other.send(b"x")
+        loop.run_once(0)
+        loop.remove_reader(one)
+        loop.remove_writer(one)
+    assert calls == ["new"]
+
+
+def test_a_registration_whose_file_was_closed_gives_way_to_a_watch(loop: EventLoop) -> None:
+    calls: list[str] = []
+    number = closed_but_not_removed(loop, "add_reader", False)
+    one, other = socket.socketpair()
+    with one, other:
+        assert one.fileno() == number
+        watch = loop.watch(one, lambda: calls.append("read"), int)
+        watch.want(READ)
+        other.send(b"x")
+        loop.run_once(0)
+        assert calls == ["read"]
+        assert loop.stats()["watched"] == 1
+        watch.close()
+
+
+@pytest.mark.parametrize("way", ["add_reader", "add_writer", "remove_reader", "remove_writer"])
+def test_what_a_transport_watches_is_not_the_users(loop: EventLoop, pair: Pair, way: str) -> None:
+    calls: list[str] = []
+    watch = loop.watch(pair[0], lambda: calls.append("read"), int)
+    watch.want(READ)
+    with pytest.raises(RuntimeError, match="is watched by its transport"):
+        getattr(loop, way)(pair[0].fileno(), *([int] if way.startswith("add") else []))
+    pair[1].send(b"x")
+    loop.run_once(0)
+    assert calls == ["read"]
+    watch.close()
+
+
 # --- watches, for transports
 
 
