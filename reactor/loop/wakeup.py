@@ -39,7 +39,11 @@ class Waker:
             raise
 
     def drain(self) -> None:
-        """Take the rings. Whoever rings after this rings again, so look for what they left only after it."""
+        """Take the rings. Whoever rings after this rings again, so look for what they left only after it.
+
+        A signal handler may raise anywhere in here: then the next ring is sent all the same.
+        """
+        self._rung = False
         with suppress(BlockingIOError):
             while len(self._inside.recv(4096)) == 4096:
                 pass

@@ -2,8 +2,12 @@
 
 import select
 import socket
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -122,3 +126,37 @@ def test_a_ring_that_failed_isnt_taken_for_one_that_rang() -> None:
 def test_closing_twice_is_closing_once(waker: Waker) -> None:
     waker.close()
     waker.close()
+
+
+class Alarm(Exception):
+    """What a signal handler of the user's raises, between two lines of anything."""
+
+
+def raise_at(number: int, frame: FrameType, event: str) -> Any:
+    """Trace Waker.drain() and raise before its line of this number."""
+    if frame.f_code is not Waker.drain.__code__:
+        return None
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        if event == "line" and frame.f_lineno - frame.f_code.co_firstlineno == number:
+            sys.settrace(None)
+            raise Alarm
+        return trace
+
+    return trace
+
+
+LINES = sorted({line - Waker.drain.__code__.co_firstlineno for *_, line in Waker.drain.__code__.co_lines() if line})
+
+
+@pytest.mark.parametrize("number", LINES)
+def test_a_ring_is_heard_wherever_draining_was_interrupted(waker: Waker, number: int) -> None:
+    waker.wake()
+    sys.settrace(lambda frame, event, arg: raise_at(number, frame, event))
+    try:
+        with suppress(Alarm):
+            waker.drain()
+    finally:
+        sys.settrace(None)
+    waker.wake()
+    assert is_ringing(waker)
