@@ -5,10 +5,11 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 from ..errors import ConnectionTimeout
 from ..framing import BytesLike, Framing
-from ..handlers import check_handlers
+from ..handlers import check_given, good
 from ..loop.watch import nothing_to_do
 from ..protocol import Protocol
 from . import sockets
@@ -108,7 +109,8 @@ class Connection(Receiving, Sending):
         `initial`: bytes that the present one was given and has read too far; they come first. Messages of a list that
         the present one took by overriding `messages_received` are its own.
         """
-        check_handlers(type(protocol))
+        if ref(type(protocol)) not in good:
+            check_given(protocol, "set_protocol() was given")
         if self._state is State.LOST:
             if isinstance(protocol, Protocol):
                 protocol.transport = self
