@@ -10,6 +10,7 @@ from typing import Any
 from weakref import ref
 
 from .handlers import check_given, good
+from .loop.handle import check_plain
 from .transport.limits import Backoff, Limits
 
 _MOST_BACKLOG = (1 << 31) - 1  # a C int
@@ -19,6 +20,7 @@ def check_door(factory: object, tls: object, limits: object) -> None:
     """Judge what every door is given."""
     if not callable(factory):
         raise TypeError(f"factory is {factory!r}, it must be callable and return a protocol: a class, or a function")
+    check_plain("factory", factory)
     _check_type("tls", tls, ssl.SSLContext, "an ssl.SSLContext")
     _check_type("limits", limits, Limits, "a Limits(...)")
 
@@ -43,9 +45,10 @@ def check_connecting(on_failure: object, retry: object, server_hostname: object,
 
 
 def check_callable(name: str, value: object) -> None:
-    """Refuse what can't be called and isn't None."""
+    """Refuse what can't be called and isn't None, and of which a call would run nothing."""
     if value is not None and not callable(value):
         raise TypeError(f"{name} is {value!r}, it must be callable, or None")
+    check_plain(name, value)
 
 
 def check_host(host: object) -> None:
