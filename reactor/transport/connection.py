@@ -10,6 +10,7 @@ from weakref import ref
 from ..errors import ConnectionTimeout
 from ..framing import BytesLike, Framing
 from ..handlers import check_given, good
+from ..loop.handle import check_plain
 from ..loop.watch import nothing_to_do
 from ..protocol import Protocol
 from . import sockets
@@ -66,6 +67,7 @@ class Connection(Receiving, Sending):
         """
         if self._tls is not None or self._state is not State.OPEN:
             raise RuntimeError("start_tls() needs an open connection without TLS")
+        check_plain("on_done", on_done)
         tls, first = TLS(context, server_side, server_hostname), snapshot(initial or b"")
         held = self._stream.take_held()  # messages that were cut already: no handshake can begin so
         self._stream.adopt(self._protocol)

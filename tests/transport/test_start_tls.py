@@ -209,8 +209,13 @@ def test_start_tls_twice_or_on_a_closing_connection_is_an_error(secure: Secure) 
         right.start_tls(secure.certs.server(), server_side=True)
 
 
-def test_what_is_no_context_is_named(secure: Secure) -> None:
+def test_what_cannot_be_right_is_named(secure: Secure) -> None:
+    async def never_awaited() -> None:
+        """Be called, and not run."""
+
     left, _ = secure.plain_pair(Recorder(), Recorder())
+    with pytest.raises(TypeError, match="^on_done is .*, which is async"):
+        left.start_tls(secure.certs.server(), server_side=True, on_done=never_awaited)
     with pytest.raises(TypeError, match=r"^context is True, it must be an ssl\.SSLContext$"):
         left.start_tls(True, server_side=True)
 
