@@ -139,9 +139,7 @@ class Unpublished(Frames):
         (Unpublished, "connection_made"),
     ],
 )
-def test_a_report_names_where_it_was_in_words_of_the_users(
-    door: Road, factory: Callable[[], Any], where: str
-) -> None:
+def test_a_report_names_where_it_was_in_words_of_the_users(door: Road, factory: Callable[[], Any], where: str) -> None:
     messages: list[str] = []
     door.reactor.set_exception_handler(lambda _, context: messages.append(context["message"]))
     server = door.listen(factory)

@@ -214,7 +214,7 @@ def test_what_cannot_be_right_is_named(secure: Secure) -> None:
         """Be called, and not run."""
 
     left, _ = secure.plain_pair(Recorder(), Recorder())
-    with pytest.raises(TypeError, match="^on_done is .*, which is async"):
+    with pytest.raises(TypeError, match=r"^on_done is .*, which is async"):
         left.start_tls(secure.certs.server(), server_side=True, on_done=never_awaited)
     with pytest.raises(TypeError, match=r"^context is True, it must be an ssl\.SSLContext$"):
         left.start_tls(True, server_side=True)
