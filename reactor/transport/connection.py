@@ -12,7 +12,7 @@ from ..framing import BytesLike, Framing
 from ..handlers import check_given, good
 from ..loop.handle import check_plain
 from ..loop.watch import nothing_to_do
-from ..protocol import Protocol
+from ..protocol import Hold, Protocol
 from . import sockets
 from .buffers import FLOWS, snapshot
 from .core import State
@@ -194,27 +194,3 @@ class Connection(Receiving, Sending):
 
     def __repr__(self) -> str:
         return f"<Connection {self._state.value} peer={self._peername!r}>"
-
-
-class Hold:
-    """While it is held, a drain waits for the connection: a request that a thread or a timer will answer.
-
-    A context manager; or call `release()`.
-    """
-
-    __slots__ = ("_let_go",)
-
-    def __init__(self, let_go: Callable[[], object]) -> None:
-        self._let_go: Callable[[], object] | None = let_go
-
-    def release(self) -> None:
-        """Let go. Idempotent; loop thread only."""
-        let_go, self._let_go = self._let_go, None
-        if let_go is not None:
-            let_go()
-
-    def __enter__(self) -> Hold:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()
