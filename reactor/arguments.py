@@ -9,17 +9,18 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
-from .handlers import check_handlers, good
+from .handlers import check_given, good
+from .loop.handle import check_plain
 from .transport.limits import Backoff, Limits
 
 _MOST_BACKLOG = (1 << 31) - 1  # a C int
-_ANY_OF = ("data_received", "buffer_updated", "eof_received", "connection_lost")  # asyncio's words, but the usual one
 
 
 def check_door(factory: object, tls: object, limits: object) -> None:
     """Judge what every door is given."""
     if not callable(factory):
         raise TypeError(f"factory is {factory!r}, it must be callable and return a protocol: a class, or a function")
+    check_plain("factory", factory)
     _check_type("tls", tls, ssl.SSLContext, "an ssl.SSLContext")
     _check_type("limits", limits, Limits, "a Limits(...)")
 
@@ -44,9 +45,10 @@ def check_connecting(on_failure: object, retry: object, server_hostname: object,
 
 
 def check_callable(name: str, value: object) -> None:
-    """Refuse what can't be called and isn't None."""
+    """Refuse what can't be called and isn't None, and of which a call would run nothing."""
     if value is not None and not callable(value):
         raise TypeError(f"{name} is {value!r}, it must be callable, or None")
+    check_plain(name, value)
 
 
 def check_host(host: object) -> None:
@@ -64,14 +66,8 @@ def path_of(path: Any) -> str:
 
 def check_protocol(protocol: object, factory: Callable[[], object]) -> None:
     """Refuse what a factory returned if it can't be a protocol: whoever connects would wait for ever."""
-    kind = type(protocol)
-    if ref(kind) in good:
-        return
-    if isinstance(protocol, type):  # it has the methods, too
-        raise TypeError(f"the factory {factory!r} returned the class {protocol.__name__}, not an instance of it")
-    if not hasattr(protocol, "connection_made") and not any(hasattr(protocol, name) for name in _ANY_OF):
-        raise TypeError(f"the factory {factory!r} returned {protocol!r}, which has no method of a protocol")
-    check_handlers(kind)
+    if ref(type(protocol)) not in good:
+        check_given(protocol, f"the factory {factory!r} returned")
 
 
 def _check_stream(sock: object) -> None:

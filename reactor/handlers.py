@@ -20,6 +20,7 @@ _ALL = ("connection_made", "eof_received", "connection_lost", "pause_writing", "
 _FRAMED = (*_ALL, "message_received", "messages_received", "piece_received", "framing_failed")
 _BYTES = (*_ALL, "data_received")
 _BUFFERED = (*_ALL, "get_buffer", "buffer_updated")
+_ANY_OF = ("connection_made", "data_received", "buffer_updated", "eof_received", "connection_lost")  # asyncio's words
 _EITHER = {"message_received", "messages_received"}  # who has one needs no other
 _MESSAGES = {*_EITHER, "piece_received"}
 _ALMOST_OTHERS = {"pause_writing", "resume_writing", "get_buffer"}  # not far from names that are right
@@ -28,6 +29,15 @@ _CLOSE = 0.9  # of difflib: a letter or two
 _NOT_USERS = {"builtins", "typing", "asyncio.protocols", Protocol.__module__}
 
 good: set[ref[type]] = set()  # classes that were judged
+
+
+def check_given(protocol: object, how: str) -> None:
+    """Raise TypeError if what was given can't be a protocol; `how` begins the text."""
+    if isinstance(protocol, type):  # it has the methods, too
+        raise TypeError(f"{how} the class {protocol.__name__}, not an instance of it")
+    if not any(hasattr(protocol, name) for name in _ANY_OF):
+        raise TypeError(f"{how} {protocol!r}, which has no method of a protocol")
+    check_handlers(type(protocol))
 
 
 def check_handlers(kind: type) -> None:

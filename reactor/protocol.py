@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ssl
+from collections.abc import Callable, Iterable
 from typing import Any
 from typing import Protocol as Interface
 
@@ -10,14 +11,41 @@ from .errors import FramingError
 from .framing import BytesLike, Decoder, Framing, Piece
 
 
+class Hold:
+    """While it is held, a drain waits for the connection: a request that a thread or a timer will answer.
+
+    A context manager; or call `release()`.
+    """
+
+    __slots__ = ("_let_go",)
+
+    def __init__(self, let_go: Callable[[], object]) -> None:
+        self._let_go: Callable[[], object] | None = let_go
+
+    def release(self) -> None:
+        """Let go. Idempotent; loop thread only."""
+        let_go, self._let_go = self._let_go, None
+        if let_go is not None:
+            let_go()
+
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
 class Transport(Interface):
-    """What a protocol may ask of its transport: asyncio's `Transport`, with a bounded `close()`."""
+    """What a protocol may ask of its transport: asyncio's `Transport`, a bounded `close()`, a hold, a switch to TLS.
+
+    `reactor.Connection` is the class, and its docstrings say what each does.
+    """
 
     def write(self, data: BytesLike) -> None: ...
     def writelines(self, chunks: Iterable[BytesLike]) -> None: ...
     def write_eof(self) -> None: ...
     def can_write_eof(self) -> bool: ...
-    def close(self) -> None: ...
+    def close(self, timeout: float | None = None) -> None: ...
     def abort(self) -> None: ...
     def is_closing(self) -> bool: ...
     def pause_reading(self) -> None: ...
@@ -30,6 +58,16 @@ class Transport(Interface):
     def keep(self, messages: list[bytes]) -> None: ...
     def set_protocol(self, protocol: Any, initial: BytesLike = b"") -> None: ...
     def get_protocol(self) -> Any: ...
+    def hold(self) -> Hold: ...
+    def start_tls(
+        self,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        initial: BytesLike | None = None,
+        on_done: Callable[[], object] | None = None,
+    ) -> None: ...
 
 
 class Protocol:

@@ -37,7 +37,7 @@ class Reactor(EventLoop):
 
     What fails at once raises there, a port in use for one: an OSError that names the address. A `sock` that is given
     stays its giver's if the call raises, and belongs to the reactor once it has returned. `close()` ends every
-    connection, each with its `connection_lost`.
+    connection, each with its `connection_lost`. `Reactor(selector=None, clock=time.monotonic)`, as `EventLoop`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -15,11 +15,24 @@ from reactor import Backoff, Limits, Protocol, Reactor
 from reactor.arguments import check_protocol, path_of
 
 LOCAL = "127.0.0.1"
-EVERYWHERE: list[dict[str, Any]] = [{"factory": None}, {"factory": Protocol()}, {"limits": {}}, {"tls": True}]
+
+
+async def never_awaited(*_: object) -> None:
+    """Be called, and not run."""
+
+
+EVERYWHERE: list[dict[str, Any]] = [
+    {"factory": None},
+    {"factory": Protocol()},
+    {"factory": never_awaited},
+    {"limits": {}},
+    {"tls": True},
+]
 LISTENING: list[dict[str, Any]] = [*EVERYWHERE, {"backlog": "5"}, {"backlog": -1}, {"backlog": 1 << 31}]
 CONNECTING: list[dict[str, Any]] = [
     *EVERYWHERE,
     {"on_failure": "print"},
+    {"on_failure": never_awaited},
     {"retry": 5},
     {"server_hostname": b"x"},
     {"sock": 5},
@@ -59,7 +72,9 @@ def test_connect_unix_names_what_is_wrong(net: Reactor, wrong: dict[str, Any]) -
     assert net.stats()["ready"] == 0
 
 
-@pytest.mark.parametrize("wrong", [{"grace": -1}, {"grace": None}, {"grace": float("nan")}, {"on_done": 5}])
+@pytest.mark.parametrize(
+    "wrong", [{"grace": -1}, {"grace": None}, {"grace": float("nan")}, {"on_done": 5}, {"on_done": never_awaited}]
+)
 def test_a_drain_names_what_is_wrong_before_anything_ends(net: Reactor, wrong: dict[str, Any]) -> None:
     server = net.listen_tcp(Protocol, LOCAL, 0)
     refused(server.drain, wrong, grace=5)

@@ -176,13 +176,21 @@ def test_who_listens_with_such_a_class_is_told_and_its_peers_are_let_go(net: Rea
     assert "is async" in str(reports[0])
 
 
-def test_set_protocol_names_it_and_changes_nothing(net: Reactor, echo: type[Echo]) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (kind_of(FramedProtocol, data_received=one_argument)(), "data_received"),
+        (None, r"^set_protocol\(\) was given None, which has no method of a protocol$"),
+        (FramedProtocol, r"^set_protocol\(\) was given the class FramedProtocol, not an instance of it$"),
+    ],
+)
+def test_set_protocol_names_it_and_changes_nothing(net: Reactor, echo: type[Echo], wrong: Any, text: str) -> None:
     server = net.listen_tcp(echo, "127.0.0.1", 0)
     with socket.create_connection(server.addresses[0], timeout=20) as peer:
         run_until(net, lambda: echo.made_here and echo.made_here[0].transport)
         (protocol,) = echo.made_here
-        with pytest.raises(TypeError, match="data_received"):
-            protocol.transport.set_protocol(kind_of(FramedProtocol, data_received=one_argument)())
+        with pytest.raises(TypeError, match=text):
+            protocol.transport.set_protocol(wrong)
         assert protocol.transport.get_protocol() is protocol
         peer.sendall(b"\0\0\0\2ok")
         run_until(net, lambda: protocol.messages)

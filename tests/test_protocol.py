@@ -1,12 +1,13 @@
 """Protocols: asyncio's words, and messages on top."""
 
+import inspect
 from types import ModuleType
 from typing import Any
 
 import pytest
 from helpers import FrameRecorder
 
-from reactor import FramedProtocol, FrameTooLarge, Framing, Protocol
+from reactor import Connection, FramedProtocol, FrameTooLarge, Framing, Protocol, Transport
 
 
 class Notes:
@@ -96,3 +97,14 @@ def test_an_iterator_that_stops_keeps_its_own_rest() -> None:
     messages: Any = iter([b"a", b"b", b"c", b"d"])
     protocol.messages_received(messages)
     assert (protocol.messages, notes.kept, list(messages)) == ([b"a", b"b"], [], [b"c", b"d"])
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Transport) if not name.startswith("_")])
+def test_what_a_protocol_sees_of_its_transport_is_what_a_connection_takes(name: str) -> None:
+    seen, taken = (inspect.signature(getattr(kind, name)) for kind in (Transport, Connection))
+    assert seen == taken
+
+
+@pytest.mark.parametrize("name", ["hold", "start_tls", "set_protocol", "close"])
+def test_a_type_checker_knows_what_the_readme_calls(name: str) -> None:
+    assert callable(getattr(Transport, name))

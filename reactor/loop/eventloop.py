@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .ends import Ends
-from .handle import Handle
+from .handle import Handle, check_plain
 from .look import FullLook
 from .poller import default_selector
 from .report import log_context
@@ -269,6 +269,7 @@ class EventLoop(Turn):
     def add_signal_handler(self, signum: int, callback: Callable[..., object], *args: Any) -> None:
         """Call on the loop whenever `signum` comes. Main thread only."""
         self._check_open()
+        check_plain("callback", callback)
         self._signals.add(signum, Handle(callback, args))
 
     def remove_signal_handler(self, signum: int) -> bool:
@@ -281,6 +282,7 @@ class EventLoop(Turn):
         """Call `handler(loop, context)` for what nobody else can be told; None: log it. The loop goes on either way."""
         if handler is not None and not callable(handler):
             raise TypeError(f"a callable or None is needed, not {handler!r}")
+        check_plain("handler", handler)
         self._exception_handler = handler
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:

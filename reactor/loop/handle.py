@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,12 @@ class Handle:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'cancelled' if self.cancelled else repr(self._callback)}>"
+
+
+def check_plain(name: str, value: object) -> None:
+    """Refuse a callback of which a call would run nothing. Too dear for what is called every turn."""
+    if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
+        raise TypeError(f"{name} is {value!r}, which is async, and nobody would await it: callbacks are plain")
 
 
 def _nothing() -> None:

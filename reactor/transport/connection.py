@@ -5,12 +5,14 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 from ..errors import ConnectionTimeout
 from ..framing import BytesLike, Framing
-from ..handlers import check_handlers
+from ..handlers import check_given, good
+from ..loop.handle import check_plain
 from ..loop.watch import nothing_to_do
-from ..protocol import Protocol
+from ..protocol import Hold, Protocol
 from . import sockets
 from .buffers import FLOWS, snapshot
 from .core import State
@@ -68,6 +70,7 @@ class Connection(Receiving, Sending):
         """
         if self._tls is not None or self._state is not State.OPEN:
             raise RuntimeError("start_tls() needs an open connection without TLS")
+        check_plain("on_done", on_done)
         tls, first = TLS(context, server_side, server_hostname), snapshot(initial or b"")
         held = self._stream.take_held()  # messages that were cut already: no handshake can begin so
         self._stream.adopt(self._protocol)
@@ -111,7 +114,8 @@ class Connection(Receiving, Sending):
         `initial`: bytes that the present one was given and has read too far; they come first. Messages of a list that
         the present one took by overriding `messages_received` are its own.
         """
-        check_handlers(type(protocol))
+        if ref(type(protocol)) not in good:
+            check_given(protocol, "set_protocol() was given")
         if self._state is State.LOST:
             if isinstance(protocol, Protocol):
                 protocol.transport = self
@@ -193,27 +197,3 @@ class Connection(Receiving, Sending):
 
     def __repr__(self) -> str:
         return f"<Connection {self._state.value} peer={self._peername!r}>"
-
-
-class Hold:
-    """While it is held, a drain waits for the connection: a request that a thread or a timer will answer.
-
-    A context manager; or call `release()`.
-    """
-
-    __slots__ = ("_let_go",)
-
-    def __init__(self, let_go: Callable[[], object]) -> None:
-        self._let_go: Callable[[], object] | None = let_go
-
-    def release(self) -> None:
-        """Let go. Idempotent; loop thread only."""
-        let_go, self._let_go = self._let_go, None
-        if let_go is not None:
-            let_go()
-
-    def __enter__(self) -> Hold:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release()

@@ -53,6 +53,8 @@ class Attempt:
 class Connector:
     """Looks for one connection: resolves, races the addresses, and tries again as `retry` says. Loop thread only.
 
+    Made by `Reactor.connect_tcp` and `connect_unix`; `close()` gives it up; a connection that is made stays.
+
     `timeout` bounds each round, from the loop's first turn on. What stands is handed to `on_socket(sock, peer)`.
     Whoever has it says `failed(exc)` if it ended before it was of use: that is one more failure. When there is to be no
     other try, `on_failure(exc)` is called, once. None of this happens inside `connect_tcp`. `sock`: a connected one, to

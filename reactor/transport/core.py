@@ -303,20 +303,23 @@ class Core:
 
 def _report(loop: EventLoop, exc: BaseException, transport: Any, protocol: Any) -> None:
     """Report an exception that a callback of `protocol` raised, naming the callback."""
+    where = _where(exc) or f"a callback of {type(protocol).__qualname__}"
     loop.call_exception_handler(
-        {"message": f"exception in {_where(exc)}", "exception": exc, "transport": transport, "protocol": protocol}
+        {"message": f"exception in {where}", "exception": exc, "transport": transport, "protocol": protocol}
     )
 
 
-def _where(exc: BaseException) -> str:
-    """Name the callback that raised: the first function on the way that isn't the library's."""
-    trace, name = exc.__traceback__, "a callback"
+def _where(exc: BaseException) -> str | None:
+    """Name the callback that raised: the first function on the way that isn't the library's.
+
+    None where there is none: the call itself failed, or what the protocol has isn't what it must be.
+    """
+    trace = exc.__traceback__
     while trace is not None:
-        name = trace.tb_frame.f_code.co_name
         if not trace.tb_frame.f_globals.get("__name__", "").startswith(_LIBRARY):
-            return name
+            return trace.tb_frame.f_code.co_name
         trace = trace.tb_next
-    return name.rpartition(".")[2].lstrip("_")  # the library's own, by the name that both twins have
+    return None
 
 
 class _Gone:

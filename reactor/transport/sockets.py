@@ -318,4 +318,4 @@ def named(exc: OSError, what: str) -> OSError:
     text = exc.strerror or str(exc)
     if isinstance(exc, socket.gaierror):
         return socket.gaierror(exc.errno, f"{what}: {text}")
-    return OSError(exc.errno, f"{what}: {text}")
+    return OSError(f"{what}: {text}") if exc.errno is None else OSError(exc.errno, f"{what}: {text}")

@@ -24,6 +24,8 @@ class TLS:
     __slots__ = ("context", "server_hostname", "server_side")
 
     def __init__(self, context: ssl.SSLContext, server_side: bool, server_hostname: str | None = None) -> None:
+        if not isinstance(context, ssl.SSLContext):
+            raise TypeError(f"context is {context!r}, it must be an ssl.SSLContext")
         if not server_side and context.check_hostname and not server_hostname:
             raise ValueError("the context checks names: server_hostname is needed")  # or it would let any pass
         self.context = context

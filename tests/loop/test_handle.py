@@ -1,5 +1,6 @@
 """Handle: what `call_soon` returns."""
 
+import signal
 import weakref
 
 import pytest
@@ -92,6 +93,16 @@ def test_what_cant_be_called_is_refused_where_it_is_given(loop: EventLoop, wrong
     with pytest.raises(TypeError, match=repr(wrong)):
         loop.call_soon(wrong)
     assert loop.stats()["ready"] == 0
+
+
+def test_an_async_handler_is_refused_where_it_is_given(loop: EventLoop) -> None:
+    async def never_awaited(*_: object) -> None:
+        """Be called, and not run."""
+
+    with pytest.raises(TypeError, match=r"^callback is .*, which is async, and nobody would await it"):
+        loop.add_signal_handler(signal.SIGTERM, never_awaited)
+    with pytest.raises(TypeError, match=r"^handler is .*, which is async, and nobody would await it"):
+        loop.set_exception_handler(never_awaited)
 
 
 def test_the_text_of_a_handle_names_its_callback_or_says_that_it_is_cancelled(loop: EventLoop) -> None:

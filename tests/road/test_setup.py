@@ -108,6 +108,19 @@ class EmptyBuffer(Buffered):
         super().__init__(size=0)
 
 
+class TakesNothing(Protocol):
+    def data_received(self) -> None:  # type: ignore[override]
+        """Lack the argument that it is given."""
+
+
+class EndsWithNothing(Protocol):
+    def connection_made(self, transport: Any) -> None:
+        transport.close()
+
+    def connection_lost(self) -> None:  # type: ignore[override]
+        """Lack the argument that it is given."""
+
+
 class Unpublished(Frames):
     def connection_made(self, transport: Any) -> None:
         transport.set_protocol(NoFraming())
@@ -116,17 +129,17 @@ class Unpublished(Frames):
 @pytest.mark.parametrize(
     ("factory", "where"),
     [
-        (NoFraming, "decoder_of"),
+        (NoFraming, "a callback of NoFraming"),
         (RaisingFraming, "framing"),
         (RaisingTransport, "transport"),
         (raising_decoder, "decoder"),
-        (EmptyBuffer, "fill"),
+        (EmptyBuffer, "a callback of EmptyBuffer"),
+        (TakesNothing, "a callback of TakesNothing"),
+        (EndsWithNothing, "a callback of EndsWithNothing"),
         (Unpublished, "connection_made"),
     ],
 )
-def test_a_report_names_where_it_was_in_words_that_both_twins_have(
-    door: Road, factory: Callable[[], Any], where: str
-) -> None:
+def test_a_report_names_where_it_was_in_words_of_the_users(door: Road, factory: Callable[[], Any], where: str) -> None:
     messages: list[str] = []
     door.reactor.set_exception_handler(lambda _, context: messages.append(context["message"]))
     server = door.listen(factory)

@@ -209,6 +209,17 @@ def test_start_tls_twice_or_on_a_closing_connection_is_an_error(secure: Secure) 
         right.start_tls(secure.certs.server(), server_side=True)
 
 
+def test_what_cannot_be_right_is_named(secure: Secure) -> None:
+    async def never_awaited() -> None:
+        """Be called, and not run."""
+
+    left, _ = secure.plain_pair(Recorder(), Recorder())
+    with pytest.raises(TypeError, match=r"^on_done is .*, which is async"):
+        left.start_tls(secure.certs.server(), server_side=True, on_done=never_awaited)
+    with pytest.raises(TypeError, match=r"^context is True, it must be an ssl\.SSLContext$"):
+        left.start_tls(True, server_side=True)
+
+
 @pytest.mark.parametrize("hostname", [None, ".not a name"])
 def test_a_start_tls_that_cannot_begin_raises_and_changes_nothing(secure: Secure, hostname: str | None) -> None:
     one, other = Recorder(), Recorder()
