@@ -279,7 +279,7 @@ cdef class Receiver(Sender):
         `at` is in `memory` behind the room for plain bytes, or in the bytes that the caller holds.
         """
         cdef Py_ssize_t pos = 0, count
-        cdef bint listens = self.session.secured and not self.reading  # TLS alone: what is made of it is for nobody
+        cdef bint listens = self.calls is not None and not self.reading  # TLS alone: what is made of it is for nobody
         self.sealed = b""
         try:
             while True:
@@ -312,7 +312,7 @@ cdef class Receiver(Sender):
         """Deliver what TLS makes of what it has; tell whether it may be given more in this turn."""
         cdef Py_ssize_t plain
         cdef bint spoke
-        if not self.session.secured:
+        if self.calls is None:
             if not self.shake_hands():
                 return not self.ending
             try:
@@ -343,6 +343,7 @@ cdef class Receiver(Sender):
         finally:
             self.put_own()
         self.calls = Calls(session, self.memory[:PLAIN_ROOM])
+        session.secured = True
         return True
 
     cdef Py_ssize_t read_plain(self) except -1:
@@ -404,7 +405,7 @@ cdef class Receiver(Sender):
 
     cdef bint is_waited_for(self) except -1:
         """Whether the owner waits for the end of a frame, or of a handshake."""
-        return self.is_in_frame() or (self.session is not None and not self.session.secured)
+        return self.is_in_frame() or (self.session is not None and self.calls is None)
 
     cdef bint has_ended(self) except -1:
         return True if self.ending else self.is_broken()

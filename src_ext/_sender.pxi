@@ -31,7 +31,7 @@ cdef class Sender:
     cdef public object protocol
     cdef object framing  # the one in force
     cdef object sock, owner, defer_call
-    cdef Calls calls  # of a session that is secured
+    cdef Calls calls  # of a session, from when it is secured: asked for in its place, so that none is ever missing
     cdef Encoder encoder
     cdef char *out  # what was written and is not in the queue yet, but for the large bodies
     cdef Py_ssize_t out_size, out_room, large_size
@@ -371,15 +371,16 @@ cdef class Sender:
         cdef list parts
         cdef char *out = self.out
         cdef Py_ssize_t size = self.out_size
-        if not self.session.secured:
+        cdef Calls calls = self.calls
+        if calls is None:
             return None
         if self.large is not None or self.retry is not None:
             parts = (self.retry or []) + self.take_parts()
-            return self.seal_parts(parts)
+            return self.seal_parts(calls, parts)
         self.out = NULL  # ours while others are called
         self.forget_out()
         try:
-            self.calls.write(PyMemoryView_FromMemory(out, size, PyBUF_READ))
+            calls.write(PyMemoryView_FromMemory(out, size, PyBUF_READ))
             self.waiting -= size
         except ssl.SSLWantReadError:  # the peer renegotiates: what waits goes on when it has answered
             self.retry = [PyBytes_FromStringAndSize(out, size)]
@@ -391,7 +392,7 @@ cdef class Sender:
             PyMem_Free(out)
         return self.session.outgoing.read() or None
 
-    cdef bytes seal_parts(self, list parts):
+    cdef bytes seal_parts(self, Calls calls, list parts):
         """Encrypt large bodies and what lies between them, by no more than a read's size at a time."""
         cdef Py_ssize_t done = 0
         cdef int at = 0
@@ -400,7 +401,7 @@ cdef class Sender:
             while at < len(parts):
                 view = memoryview(parts[at])[done : done + READ_SIZE]
                 if len(view):
-                    self.calls.write(view)
+                    calls.write(view)
                     self.waiting -= len(view)
                     done += len(view)
                     self.put_wire(self.session.outgoing.read())
@@ -416,7 +417,7 @@ cdef class Sender:
         """Say behind what waits that no more will come, if TLS has words for that."""
         cdef bytes data
         session = self.session
-        if session is None or not session.secured:
+        if self.calls is None:
             return
         if self.out_size or self.large is not None or self.retry is not None:
             data = self.seal()
@@ -432,7 +433,8 @@ cdef class Sender:
         cdef bytes data
         session = self.session
         if session is not None and session.begun and session.outgoing.pending:
+            admitted = self.owner.admit_own(session.outgoing.pending)  # first: a KeyboardInterrupt in it loses nothing
             data = session.outgoing.read()
-            if self.owner.admit_own(PyBytes_GET_SIZE(data)):
+            if admitted:
                 self.put_wire(data)
                 self.defer()

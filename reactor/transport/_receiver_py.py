@@ -238,12 +238,15 @@ class Receiver:
     def _shake_hands(self, session: Session) -> bool:
         """Go on with the handshake; tell whether it is complete."""
         try:
-            return session.shake_hands()
+            if not session.shake_hands():
+                return False
         except ssl.SSLError as exc:
             self._end = exc
             return False
         finally:
             self.put_own()
+        session.secured = True
+        return True
 
     def _read_plain(self, session: Session) -> int:
         """Read plain bytes into the shared memory; return how many."""

@@ -205,7 +205,8 @@ class Sender:
         """Queue what TLS itself has to say."""
         session = self.session
         if session is not None and session.begun and session.outgoing.pending:
+            admitted = self._owner.admit_own(session.outgoing.pending)  # first: a KeyboardInterrupt in it loses nothing
             data = session.outgoing.read()
-            if self._owner.admit_own(len(data)):
+            if admitted:
                 self._out.put(data)
                 self.defer()

@@ -38,9 +38,9 @@ class Connection(Receiving, Sending):
                 return None
             if self._tls is not None:
                 return self._begin_tls(self._tls, b"")
+            return self._open()  # which may find that the selector has no room
         except BaseException as exc:
             return self.callback_raised(exc)
-        return self._open()
 
     def _open(self) -> None:
         self._move(State.OPEN)

@@ -86,6 +86,8 @@ class LentSocket:
     def __getattr__(self, name: str) -> Any:
         if name in self._OWNERS:
             raise AttributeError(f"{name}() is for the transport, which owns this socket")
+        if name.startswith("__"):  # copy() asks before there is a socket; and `with` would close it
+            raise AttributeError(name)
         return getattr(self._sock, name)
 
     def __repr__(self) -> str:
@@ -98,10 +100,13 @@ class SocketOf(socket.socket):
     __slots__ = ()
 
     def __init__(self, family: int, type: int = socket.SOCK_STREAM, proto: int = 0, fileno: int = -1) -> None:
-        if fileno >= 0:  # else it is closed
-            socket.SocketType.__init__(self, family, type | _NEVER_BLOCKS, proto, fileno)
         self._io_refs = 0
         self._closed = fileno < 0
+        if fileno >= 0:
+            return socket.SocketType.__init__(self, family, type | _NEVER_BLOCKS, proto, fileno)
+        with contextlib.suppress(OSError):  # it is closed, and says what one says that was ever open
+            socket.SocketType.__init__(self, family, type | _NEVER_BLOCKS, proto)
+            socket.SocketType.close(self)
 
 
 def lend(sock: socket.socket) -> Any:

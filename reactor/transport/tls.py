@@ -66,14 +66,16 @@ class Session:
         return getattr(self.object, "_sslobj", self.object)
 
     def shake_hands(self) -> bool:
-        """Go on with the handshake; tell whether it is complete. Raises ssl.SSLError."""
+        """Go on with the handshake; tell whether it is complete. Raises ssl.SSLError.
+
+        `secured` is set by who has made ready for that: nobody may find a session secured that can't be asked yet.
+        """
         try:
             self.object.do_handshake()
         except ssl.SSLWantReadError:
             return False
         except ssl.SSLZeroReturnError:  # close_notify: it was given up
             raise self.truncated() from None
-        self.secured = True
         return True
 
     def feed(self, data: memoryview) -> None:

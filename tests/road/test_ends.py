@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import socket
 import sys
 import weakref
 from collections.abc import Iterator
@@ -376,3 +378,22 @@ def test_an_ended_connection_is_freed_without_the_collector(road: Road, base: ty
         road.settle(2)
         assert protocol() is None, f"who {end.__name__.replace('_', ' ')} leaves a cycle that holds the protocol"
         assert transport() is None, f"who {end.__name__.replace('_', ' ')} leaves a cycle that holds the transport"
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_a_socket_that_is_asked_for_after_the_end_is_a_closed_one_of_its_kind(door: Road, asked_before: bool) -> None:
+    ours = Frames()
+    peer = door.meet(ours)
+    before = ours.transport.get_extra_info("socket") if asked_before else None
+    ours.transport.close()
+    door.until(lambda: ours.ended and peer.take_all() is not None and peer.end)
+    peer.close()
+    door.settle()
+    sock = ours.transport.get_extra_info("socket")
+    assert before in (None, sock)
+    assert (sock.fileno(), sock.family, sock.type) == (-1, peer.wire.family, peer.wire.type)
+    assert sock.gettimeout() == 0
+    for ask in (sock.getpeername, sock.dup, lambda: sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
+        with pytest.raises(OSError, match="Bad file descriptor") as raised:
+            ask()
+        assert raised.value.errno == errno.EBADF

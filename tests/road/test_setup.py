@@ -225,3 +225,20 @@ def test_a_close_that_is_refused_changes_nothing(road: Road, timeout: Any, kind:
     assert ours.calls[-1] in ("message", "data")
     ours.transport.close()
     road.until(lambda: ours.ended)
+
+
+def test_a_connection_that_can_not_be_watched_ends_and_its_peer_is_told(
+    door: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def register(*_: Any) -> Any:
+        raise OSError("no room to watch it")
+
+    ours = Frames()
+    server = door.listen(lambda: ours)
+    peer = door.dial(server)
+    with monkeypatch.context() as full:
+        full.setattr(door.reactor._selector, "register", register)
+        door.settle()
+    door.until(lambda: peer.take_all() is not None and peer.end)
+    assert [str(exc) for exc in door.take_reports()] == ["no room to watch it"]
+    assert (server.connections, ours.calls) == (0, [])

@@ -1,5 +1,6 @@
 """Every socket call, and what its errors mean."""
 
+import copy
 import errno
 import os
 import socket
@@ -215,6 +216,9 @@ def test_a_lent_socket_is_for_looking_at(listener: socket.socket) -> None:
     for name in ("close", "detach", "recv", "send", "settimeout"):
         with pytest.raises(AttributeError, match="for the transport"):
             getattr(lent, name)
+    with pytest.raises((AttributeError, TypeError)), lent:
+        """Leaving this would close it."""
+    assert copy.copy(lent).fileno() == listener.fileno()
 
 
 def test_a_path_that_cannot_be_encoded_leaves_no_socket() -> None:

@@ -10,8 +10,9 @@ import pytest
 from helpers import FrameRecorder, Recorder
 from transport.tls_peer import Secure, turns, until
 
-from reactor import Framing, Limits, WriteBufferFull
+from reactor import Connection, Framing, Limits, WriteBufferFull
 from reactor.testing import ManualClock
+from reactor.transport.tls import Session
 
 
 class Line(Recorder):
@@ -380,3 +381,74 @@ def test_an_exception_in_on_done_ends_that_connection(secure: Secure) -> None:
     turns(secure.loop)
     assert [str(each["exception"]) for each in reports] == ["done"]
     assert str(one.lost) == "done"
+
+
+class Lacking:
+    """An `sslobject_class` of the user's own, without `pending()`."""
+
+    def __init__(self, inner: ssl.SSLObject) -> None:
+        self.inner = inner
+
+    @classmethod
+    def _create(cls, *args: Any, **options: Any) -> Lacking:
+        return cls(ssl.SSLObject._create(*args, **options))  # type: ignore[attr-defined]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("pending", "_sslobj"):
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_session_that_can_not_be_asked_ends_its_connection(
+    secure: Secure, clock: ManualClock, twin: ModuleType, size: int
+) -> None:
+    reports: list[dict[str, Any]] = []
+    secure.loop.set_exception_handler(lambda _, context: reports.append(context))
+    context, server = secure.certs.server(), Recorder()
+    context.sslobject_class = Lacking  # type: ignore[assignment]
+    left, right = secure.plain_pair(Recorder(), server, limits=Limits(close_timeout=5))
+    left.start_tls(secure.certs.client(), server_hostname="localhost")
+    right.start_tls(context, server_side=True)
+    right.write(bytes(size))
+    left.write(b"hello")
+    turns(secure.loop)
+    clock.advance(6)
+    until(secure.loop, lambda: server.ended)
+    assert {type(each["exception"]) for each in reports} == {AttributeError}
+    assert isinstance(server.lost, AttributeError)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_interrupt_where_a_handshake_ends_leaves_connections_that_end(
+    secure: Secure, clock: ManualClock, twin: ModuleType, monkeypatch: pytest.MonkeyPatch, version: ssl.TLSVersion
+) -> None:
+    interrupts, one, other, client = [KeyboardInterrupt()], Recorder(), Recorder(), secure.certs.client()
+    client.maximum_version = version
+    left, right = secure.plain_pair(one, other, limits=Limits(handshake_timeout=5))
+    admit_own, shake_hands = Connection.admit_own, Session.shake_hands
+    complete: list[Session] = []
+
+    def noted(session: Session) -> bool:
+        if done := shake_hands(session):
+            complete.append(session)
+        return done
+
+    def interrupted(self: Connection, size: int) -> bool:
+        if complete and interrupts:
+            raise interrupts.pop()
+        return admit_own(self, size)
+
+    monkeypatch.setattr(Session, "shake_hands", noted)
+    monkeypatch.setattr(Connection, "admit_own", interrupted)
+    left.start_tls(client, server_hostname="localhost")
+    right.start_tls(secure.certs.server(), server_side=True)
+    left.write(b"there")
+    right.write(b"and back")
+    with pytest.raises(KeyboardInterrupt):
+        turns(secure.loop)
+    left.close()
+    right.close()
+    turns(secure.loop)
+    clock.advance(6)
+    until(secure.loop, lambda: one.ended and other.ended)

@@ -44,9 +44,9 @@ class Ends:
 
     def shake_hands(self) -> None:
         while not (self.client.secured and self.server.secured):
-            self.client.secured or self.client.shake_hands()
+            self.client.secured = self.client.shake_hands()
             self.carry(self.client, self.server)
-            self.server.secured or self.server.shake_hands()
+            self.server.secured = self.server.shake_hands()
             self.carry(self.server, self.client)
 
 
