@@ -155,6 +155,12 @@ class FramedProtocol(Protocol):
             if rest is not messages and (left := list(rest)) and transport.get_protocol() is self:
                 transport.keep(left)  # an iterator keeps its own rest; a list would lose it
 
+    def data_received(self, data: bytes) -> None:
+        """Refuse bytes: nobody but the transport calls a protocol's callbacks."""
+        raise RuntimeError(
+            "a FramedProtocol takes messages: give what was read too far as set_protocol(…, initial=rest)"
+        )
+
     def framing_failed(self, exc: FramingError) -> None:
         """The stream broke, or ended inside a frame. What is sent here leaves before `connection_lost(exc)`."""
 

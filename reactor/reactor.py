@@ -18,6 +18,7 @@ from .server import Drained, Server, check_drain
 from .transport import Backoff, Connection, Connector, Limits, sockets
 from .transport.address import TCPAddress, UnixAddress, server_name
 from .transport.buffers import read_memory
+from .transport.core import Unwatched
 from .transport.linger import Linger, Lingers
 from .transport.resolver import check_port, listen_on_all
 from .transport.tls import TLS
@@ -250,7 +251,7 @@ class Reactor(EventLoop):
 
     def _never_made(self, connection: Connection, cause: BaseException, is_tls: bool) -> None:
         """Note that somebody was accepted and no connection came of it."""
-        if is_tls:
+        if is_tls and not isinstance(cause, Unwatched):
             self._handshake_failures += 1
             peer = connection.get_extra_info("peername")
             say(_log, logging.DEBUG, "TLS handshake with %r failed: %s", peer, cause)

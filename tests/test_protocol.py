@@ -36,6 +36,11 @@ class Notes:
         return self.protocol
 
 
+def test_bytes_are_not_for_a_framed_protocol() -> None:
+    with pytest.raises(RuntimeError, match="initial="):
+        FrameRecorder().data_received(b"what was read too far")
+
+
 def test_every_callback_of_a_protocol_may_be_left_out() -> None:
     protocol = Protocol()
     protocol.connection_made(None)  # type: ignore[arg-type]

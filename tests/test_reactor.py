@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import socket
@@ -468,3 +469,36 @@ def test_stats_count_connections(net: Reactor, echo: type[Echo]) -> None:
     run_until(net, lambda: client.made and echo.made_here)
     assert net.stats()["connections"] == 2
     assert net.stats()["servers"] == 1
+
+
+def test_nothing_of_what_was_dialled_or_lingered_waits_for_the_collector(net: Reactor) -> None:
+    """Both ends here: a client, and a server that answers and closes first, so that its socket lingers."""
+
+    class AnswersOnce(FramedProtocol):
+        def message_received(self, message: bytes) -> None:
+            self.send(message)
+            self.transport.close()
+
+    class Asks(FrameRecorder):
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self.send(b"once")
+
+    def exchange() -> None:
+        client = Asks()
+        net.connect_tcp(lambda: client, *server.addresses[0])
+        run_until(net, lambda: client.ended and not net._lingers)
+
+    server = net.listen_tcp(AnswersOnce, LOCAL, 0)
+    exchange()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        exchange()
+        gc.collect()
+        assert [each for each in gc.garbage if type(each).__module__.startswith("reactor")] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()

@@ -36,7 +36,7 @@ class Framing:
     strip: int | None = field(default=None, kw_only=True)
     max_frame_length: int = field(default=1 << 20, kw_only=True)
     oversize: Oversize = field(default="error", kw_only=True)
-    max_varint_bytes: int = field(default=0, init=False)
+    max_varint_bytes: int = field(default=0, kw_only=True)  # for varint(), and for dataclasses.replace()
 
     @classmethod
     def varint(
@@ -66,7 +66,11 @@ class Framing:
         )
 
     def __post_init__(self) -> None:
-        if not self.max_varint_bytes:
+        if self.max_varint_bytes:
+            _check_range("max_varint_bytes", self.max_varint_bytes, 1, 10)
+            if self.length_field_length:
+                raise TypeError("max_varint_bytes is for Framing.varint()")
+        else:
             _check_range("length_field_length", self.length_field_length, 1, 8)
         if self.byteorder not in ("big", "little"):
             raise ValueError(f'byteorder is {self.byteorder!r}, it must be "big" or "little"')
@@ -143,7 +147,7 @@ class Framing:
 
 
 def _restore(cls: type[Framing], fields: dict[str, Any]) -> Framing:
-    """Build a Framing from all its fields, `max_varint_bytes` too, which the constructor doesn't take."""
+    """Build a Framing from all its fields, whatever the constructor of a subclass takes."""
     framing = object.__new__(cls)
     for name, value in fields.items():
         object.__setattr__(framing, name, value)

@@ -63,6 +63,7 @@ class Watch:
         """Be interested in nothing any more, whoever still asks for it. Before the file object is closed."""
         self.want(0)
         self.closed = True
+        self.on_read = self.on_write = nothing_to_do  # or who has the watch would wait for the collector
 
     def add(self, event: int) -> None:
         self.want(self.mask | event)

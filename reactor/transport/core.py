@@ -22,6 +22,10 @@ from .limits import Limits
 from .tls import TLS, size_on_wire
 
 
+class Unwatched(OSError):
+    """The selector has no room for a socket."""
+
+
 class State(str, Enum):  # a str, so that hashing it needs no Python code
     """Where a connection stands. It only ever moves down this list."""
 
@@ -259,7 +263,7 @@ class Core:
         try:
             self._watch.want(mask)
         except (OSError, ValueError, KeyError) as exc:
-            self._lose(OSError(f"the socket can't be watched: {exc}"))
+            self._lose(Unwatched(f"the socket can't be watched: {exc}"))
 
     def _go_on_later(self) -> None:
         if not self._go_on_due and (self._may_resume() or not self._paused):

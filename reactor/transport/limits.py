@@ -22,9 +22,9 @@ class Limits:
     direction. `read_timeout`: no byte from the peer, whatever we send: for a peer that says when it is alive.
     `frame_timeout`: from the first byte of a frame to its last, however many come in between. `write_timeout`: the peer
     takes nothing while bytes wait. `close_timeout`: for what waits when `close()` is called. `high_water`, `low_water`:
-    where `pause_writing` and `resume_writing` come; a `max_write_buffer` below lowers them. `max_write_buffer`: more
-    never waits; `overflow` says what becomes of the write that would be more: "abort" ends the connection with
-    WriteBufferFull, "raise" raises it and queues nothing, "drop" forgets that write.
+    where `pause_writing` and `resume_writing` come; a `max_write_buffer` that isn't above lowers them, to its half.
+    `max_write_buffer`: more never waits; `overflow` says what becomes of the write that would be more: "abort" ends the
+    connection with WriteBufferFull, "raise" raises it and queues nothing, "drop" forgets that write.
     """
 
     max_connections: int | None = 10_000
@@ -47,6 +47,9 @@ class Limits:
             _judge(each.name, getattr(self, each.name))
         if self.low_water > self.high_water:
             raise ValueError(f"low_water is {self.low_water}, high_water {self.high_water}: it must not be more")
+        if self.max_write_buffer is not None and self.high_water >= self.max_write_buffer:
+            object.__setattr__(self, "high_water", self.max_write_buffer // 2)  # else pause_writing would never come
+            object.__setattr__(self, "low_water", min(self.low_water, self.high_water // 4))
 
 
 @dataclass(frozen=True)

@@ -462,3 +462,19 @@ def test_a_message_is_as_long_on_the_wire_as_its_frame(framing: Framing, size: i
     frame = framing.encode(bytes(size), prefix=bytes(framing.length_field_offset))
     (message,) = framing.decoder().feed(frame)
     assert framing.wire_length(message) == len(frame)
+
+
+def test_a_varint_framing_can_be_replaced_as_any_other() -> None:
+    replaced = dataclasses.replace(Framing.varint(max_varint_bytes=3, strip=0), max_frame_length=7)
+    assert replaced == Framing.varint(max_varint_bytes=3, strip=0, max_frame_length=7)
+
+
+@pytest.mark.parametrize("number", [11, -1, "3", True])
+def test_the_length_of_a_varint_is_judged_wherever_it_is_given(number: Any) -> None:
+    with pytest.raises(ValueError, match="max_varint_bytes"):
+        dataclasses.replace(Framing.varint(), max_varint_bytes=number)
+
+
+def test_a_length_is_a_varint_or_has_a_size() -> None:
+    with pytest.raises(TypeError, match=r"max_varint_bytes is for Framing.varint\(\)"):
+        Framing(4, max_varint_bytes=3)

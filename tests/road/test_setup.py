@@ -240,5 +240,5 @@ def test_a_connection_that_can_not_be_watched_ends_and_its_peer_is_told(
         full.setattr(door.reactor._selector, "register", register)
         door.settle()
     door.until(lambda: peer.take_all() is not None and peer.end)
-    assert [str(exc) for exc in door.take_reports()] == ["no room to watch it"]
+    assert [str(exc) for exc in door.take_reports()] == ["the socket can't be watched: no room to watch it"]
     assert (server.connections, ours.calls) == (0, [])
