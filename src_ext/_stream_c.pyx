@@ -43,16 +43,25 @@ cdef extern from "sys/socket.h":
     ssize_t recv(int fd, void *buffer, size_t size, int flags)
     ssize_t send(int fd, const void *buffer, size_t size, int flags)
     ssize_t sendmsg(int fd, const msghdr *message, int flags)
-    int MSG_NOSIGNAL
-
-cdef extern from "sys/socket.h":
     ctypedef unsigned int socklen_t
     struct sockaddr:
         pass
     struct sockaddr_storage:
         int ss_family
+    int MSG_NOSIGNAL, AF_INET, AF_INET6
+
+cdef extern from *:
+    """
+    #ifndef __linux__  /* there may be no accept4(); _stream.py takes the pure take_next() there */
+    #define accept4(fd, address, size, flags) (errno = ENOSYS, -1)
+    #undef SOCK_NONBLOCK
+    #undef SOCK_CLOEXEC
+    #define SOCK_NONBLOCK 0
+    #define SOCK_CLOEXEC 0
+    #endif
+    """
     int accept4(int fd, sockaddr *address, socklen_t *size, int flags)
-    int SOCK_NONBLOCK, SOCK_CLOEXEC, AF_INET, AF_INET6
+    int SOCK_NONBLOCK, SOCK_CLOEXEC
 
 cdef extern from "netinet/in.h":
     struct in_addr:
