@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Callable
 from typing import Any
-from weakref import ref
 
-from .handlers import check_given, good
 from .loop.handle import check_plain
 from .transport.limits import Backoff, Limits
 
@@ -62,12 +59,6 @@ def path_of(path: Any) -> str:
         return os.fsdecode(path)
     except TypeError:
         raise TypeError(f"path is {path!r}, it must be a str, bytes or os.PathLike") from None
-
-
-def check_protocol(protocol: object, factory: Callable[[], object]) -> None:
-    """Refuse what a factory returned if it can't be a protocol: whoever connects would wait for ever."""
-    if ref(type(protocol)) not in good:
-        check_given(protocol, f"the factory {factory!r} returned")
 
 
 def _check_stream(sock: object) -> None:

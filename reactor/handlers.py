@@ -31,19 +31,19 @@ _NOT_USERS = {"builtins", "typing", "asyncio.protocols", Protocol.__module__}
 good: set[ref[type]] = set()  # classes that were judged
 
 
-def check_given(protocol: object, how: str) -> None:
-    """Raise TypeError if what was given can't be a protocol; `how` begins the text."""
+def check_protocol(protocol: object, how: str, *args: object) -> None:
+    """Raise TypeError if what was given can't be a protocol; `how`, a format for `args`, begins the text."""
+    if ref(type(protocol)) in good:
+        return
     if isinstance(protocol, type):  # it has the methods, too
-        raise TypeError(f"{how} the class {protocol.__name__}, not an instance of it")
+        raise TypeError(f"{how % args} the class {protocol.__name__}, not an instance of it")
     if not any(hasattr(protocol, name) for name in _ANY_OF):
-        raise TypeError(f"{how} {protocol!r}, which has no method of a protocol")
+        raise TypeError(f"{how % args} {protocol!r}, which has no method of a protocol")
     check_handlers(type(protocol))
 
 
 def check_handlers(kind: type) -> None:
     """Raise TypeError if something of a protocol's class is a mistake."""
-    if ref(kind) in good:
-        return
     users = [each for each in kind.__mro__ if each.__module__ not in _NOT_USERS]
     has = {name for each in users for name in vars(each)}
     named = {name for each in users for value in vars(each).values() for name in _names(value)}

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from .arguments import check_connecting, check_door, check_host, check_listening, check_protocol, path_of
+from .arguments import check_connecting, check_door, check_host, check_listening, path_of
 from .dial import Dial, Failure, OnEnd
+from .handlers import check_protocol
 from .loop import EventLoop
 from .loop.report import say
 from .server import Drained, Server, check_drain
@@ -238,7 +239,7 @@ class Reactor(EventLoop):
         """Return a connection on `sock`, not started; None if user code failed: that is reported, `sock` closed."""
         try:
             protocol = factory()
-            check_protocol(protocol, factory)
+            check_protocol(protocol, "the factory %r returned", factory)  # or whoever connects would wait for ever
             return Connection(self, sock, protocol, limits, self._memory, peer, on_end, tls)
         except BaseException as exc:
             sockets.close(sock, reset=True)

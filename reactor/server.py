@@ -96,7 +96,7 @@ class Server:
         check_drain(grace, on_done)
         self.close()
         if self._drain is None:
-            self._drain = Drain(self._loop, self._connections)
+            self._drain = Drain(self._loop, self._connections, self.abort)
         self._drain.bound(grace)
         self._drain.tell(on_done)
 
@@ -191,9 +191,10 @@ class Server:
 class Drain:
     """The ending of a server's connections, within a time."""
 
-    def __init__(self, loop: EventLoop, connections: dict[Connection, None]) -> None:
+    def __init__(self, loop: EventLoop, connections: dict[Connection, None], abort: Callable[[], object]) -> None:
         self._loop = loop
         self._connections = connections
+        self._abort = abort
         self._to_tell: list[Callable[[Drained], object]] = []
         self._closed = self._aborted = 0
         self._timer: Timer | None = None
@@ -226,11 +227,7 @@ class Drain:
 
     def _too_late(self) -> None:
         # What has come in time is still answered, and who ended because of that is not there any more a turn later.
-        self._loop.call_after_look(self._loop.call_soon, self._abort_all)
-
-    def _abort_all(self) -> None:
-        for connection in list(self._connections):
-            connection.abort()
+        self._loop.call_after_look(self._loop.call_soon, self._abort)
 
     def _look(self) -> None:
         if self._connections:

@@ -12,7 +12,8 @@ import pytest
 from helpers import Echo, FrameRecorder, open_descriptors, run_until
 
 from reactor import Backoff, Limits, Protocol, Reactor
-from reactor.arguments import check_protocol, path_of
+from reactor.arguments import path_of
+from reactor.handlers import check_protocol
 
 LOCAL = "127.0.0.1"
 
@@ -175,12 +176,12 @@ def test_a_product_that_is_no_protocol_names_its_factory(product: object) -> Non
         return product
 
     with pytest.raises(TypeError, match="the_factory"):
-        check_protocol(product, the_factory)
+        check_protocol(product, "the factory %r returned", the_factory)
 
 
 @pytest.mark.parametrize("word", ["connection_made", "data_received", "buffer_updated", "connection_lost"])
 def test_any_word_of_a_protocol_makes_one(word: str) -> None:
-    check_protocol(type("Any", (), {word: lambda *args: None})(), Protocol)
+    check_protocol(type("Any", (), {word: lambda *args: None})(), "the factory %r returned", Protocol)
 
 
 def test_a_servers_factory_that_returns_none_is_reported_once_and_leaves_nothing(net: Reactor) -> None:

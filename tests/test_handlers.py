@@ -12,8 +12,7 @@ import pytest
 from helpers import Echo, run_until
 
 from reactor import FramedProtocol, Protocol, Reactor
-from reactor.arguments import check_protocol
-from reactor.handlers import check_handlers, good
+from reactor.handlers import check_handlers, check_protocol, good
 
 
 def one_argument(self: Any, argument: Any) -> None:
@@ -143,11 +142,11 @@ def test_what_only_looks_like_a_mistake_is_none(kind: type) -> None:
 
 def test_a_class_is_judged_once_and_forgotten_with_its_last_instance() -> None:
     kind = kind_of(FramedProtocol)
-    check_protocol(kind(), kind)
+    check_protocol(kind(), "the factory %r returned", kind)
     known = weakref.ref(kind)
     assert known in good
     kind.message_received = never_awaited  # type: ignore[attr-defined]
-    check_protocol(kind(), kind)
+    check_protocol(kind(), "the factory %r returned", kind)
     del kind
     gc.collect()
     assert known() is None
@@ -160,9 +159,9 @@ def test_an_instance_that_alone_has_the_methods_does_not_speak_for_its_class() -
 
     bare: Any = Bare()
     bare.data_received = print
-    check_protocol(bare, Bare)
+    check_protocol(bare, "the factory %r returned", Bare)
     with pytest.raises(TypeError, match="no method of a protocol"):
-        check_protocol(Bare(), Bare)
+        check_protocol(Bare(), "the factory %r returned", Bare)
 
 
 def test_who_listens_with_such_a_class_is_told_and_its_peers_are_let_go(net: Reactor) -> None:

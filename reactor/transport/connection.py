@@ -5,11 +5,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from typing import Any
-from weakref import ref
 
 from ..errors import ConnectionTimeout
 from ..framing import BytesLike, Framing
-from ..handlers import check_given, good
+from ..handlers import check_protocol
 from ..loop.handle import check_plain
 from ..loop.watch import nothing_to_do
 from ..protocol import Hold, Protocol
@@ -38,9 +37,9 @@ class Connection(Receiving, Sending):
                 return None
             if self._tls is not None:
                 return self._begin_tls(self._tls, b"")
-            return self._open()  # which may find that the selector has no room
         except BaseException as exc:
             return self.callback_raised(exc)
+        return self._open()
 
     def _open(self) -> None:
         self._move(State.OPEN)
@@ -114,8 +113,7 @@ class Connection(Receiving, Sending):
         `initial`: bytes that the present one was given and has read too far; they come first. Messages of a list that
         the present one took by overriding `messages_received` are its own.
         """
-        if ref(type(protocol)) not in good:
-            check_given(protocol, "set_protocol() was given")
+        check_protocol(protocol, "set_protocol() was given")
         if self._state is State.LOST:
             if isinstance(protocol, Protocol):
                 protocol.transport = self

@@ -201,7 +201,6 @@ class Core:
         """Be no part of a cycle, so that nothing of an ended connection waits for the collector."""
         on_end, self._on_end = self._on_end, None
         self._stream.forget(_GONE)
-        self._watch.on_read = self._watch.on_write = nothing_to_do
         self._protocol = self._unsendable = None
         self._on_secured = nothing_to_do
         if on_end is not None:

@@ -118,7 +118,7 @@ class Sending(Core):
 
     def _stop_sending(self) -> None:
         self._stream.blocked = False
-        self._watch.remove(EVENT_WRITE)
+        self._want(self._watch.mask & ~EVENT_WRITE)
         self._stop_waiting("write_timeout")
         self._tell_stream()
 

@@ -166,13 +166,19 @@ def test_messages_of_a_list_stay_its_protocols_when_another_one_pauses(road: Roa
 # --- ends
 
 
-def test_who_pauses_when_sending_fails_and_resumes_comes_to_an_end(memory: MemoryRoad) -> None:
+def paused_and_unsendable(memory: MemoryRoad) -> tuple[Bytes, Any]:
+    """Return who has paused and could not send, and its peer."""
     ours = Bytes()
     peer: Any = memory.meet(ours)
     ours.transport.pause_reading()
     peer.wire.sock.peer.fail_send = OSError(110, "timed out")
-    ours.transport.write(b"x")
+    ours.transport.write(b"lost")
     memory.settle()
+    return ours, peer
+
+
+def test_who_pauses_when_sending_fails_and_resumes_comes_to_an_end(memory: MemoryRoad) -> None:
+    ours, _ = paused_and_unsendable(memory)
     assert not ours.ended
     ours.transport.resume_reading()
     memory.settle()
@@ -180,12 +186,7 @@ def test_who_pauses_when_sending_fails_and_resumes_comes_to_an_end(memory: Memor
 
 
 def test_who_could_not_send_says_nothing_of_tls_either(memory: MemoryRoad, contexts: Contexts) -> None:
-    ours = Bytes()
-    peer: Any = memory.meet(ours)
-    ours.transport.pause_reading()
-    peer.wire.sock.peer.fail_send = OSError(110, "timed out")
-    ours.transport.write(b"lost")
-    memory.settle()
+    ours, peer = paused_and_unsendable(memory)
     ours.transport.start_tls(contexts()[1], server_hostname="localhost")
     memory.settle()
     assert peer.take_all() == b""
