@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .ends import Ends
-from .handle import Handle, check_plain
+from .handle import Handle, check_plain, handle_of, refuse_uncallable
+from .interrupts import Interrupts
 from .look import FullLook
 from .poller import default_selector
 from .report import log_context
@@ -49,6 +50,7 @@ class EventLoop(Turn):
         self._bell.want(_READ)
         self._ends = Ends(self._selector)
         self._signals = Signals(self._waker, self._ready.append)
+        self._interrupts = Interrupts(self.stop)
         self._threads = Threads(self.call_soon_threadsafe)
         self._exception_handler: ExceptionHandler | None = None
         self._inbox = threading.RLock()  # held while another thread, or a signal handler, leaves a call
@@ -67,24 +69,30 @@ class EventLoop(Turn):
         self._check_open()
         if self._running:
             raise RuntimeError("the loop is running already")
-        give_interrupts_back = self._signals.take_interrupts(self.stop)
         self._running = True
         try:
+            self._interrupts.take()
             self._make_turns()
         finally:
             try:
-                give_interrupts_back()
-            finally:
+                self._interrupts.give_back()
+            finally:  # again, if a signal handler has raised in the midst of it
                 self._running = self._stopping = False
+                self._interrupts.give_back()
+        self._interrupts.raise_kept()
 
     def _make_turns(self) -> None:
+        """Make turns until one was stopped. The first takes what was left outside of turns."""
         self.run_once()
         self._in_turn = True
         try:
+            self._hang_bell()
+            self._whole = False
             while not self._stopping:
                 self._turn(None)
+            self._whole = True
         finally:
-            self._in_turn = False
+            self._leave_turn()
 
     def run_once(self, timeout: float | None = None) -> None:
         """Make one turn; wait at most `timeout` seconds for something to happen (None: as long as it takes)."""
@@ -93,12 +101,29 @@ class EventLoop(Turn):
             raise RuntimeError("a turn can't be made from inside a turn")
         self._in_turn = True
         try:
+            self._hang_bell()
+            if not self._whole:
+                self._mend()
+            self._whole = False
             self._run_closes()  # what was written or closed outside a turn leaves before the poll, too
             self._turn(None if timeout is None else max(0, timeout))
+            self._whole = True
         finally:
-            self._in_turn = False
-            if not self._running:
-                self._stopping = False  # it counted for this turn
+            self._leave_turn()
+
+    def _hang_bell(self) -> None:
+        """Let signals wake the poll, if it is the main thread's: they interrupt no other."""
+        if threading.get_ident() == threading.main_thread().ident:
+            self._signals.hang_bell()
+
+    def _leave_turn(self) -> None:
+        self._in_turn = False
+        if not self._running:
+            self._stopping = False  # it counted for this turn
+        try:
+            self._signals.take_bell_down()
+        finally:  # again, if a signal handler has raised in the midst of it
+            self._signals.take_bell_down()
 
     def stop(self) -> None:
         """Let `run()` return when this turn is complete; before `run()`: after one turn that doesn't wait.
@@ -159,13 +184,16 @@ class EventLoop(Turn):
     def call_soon(self, callback: Callable[..., object], *args: Any) -> Handle:
         """Call in the next turn that finds it in the queue, first in first out. Loop thread only."""
         self._check_open()
-        handle = Handle(callback, args)
+        try:
+            handle = Handle(callback, *args)
+        except TypeError:
+            refuse_uncallable(callback)
         self._ready.append(handle)
         return handle
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> Handle:
         """Do what `call_soon()` does, from any thread. Raises RuntimeError once the loop is closed."""
-        handle = Handle(callback, args)
+        handle = handle_of(callback, args)
         with self._inbox:
             self._check_open()
             self._ready.append(handle)
@@ -178,7 +206,7 @@ class EventLoop(Turn):
         For verdicts: who is judged has had every chance. Never in this turn; no poll waits meanwhile. Loop thread only.
         """
         self._check_open()
-        handle = Handle(callback, args)
+        handle = handle_of(callback, args)
         if self._look is None:
             self._look = FullLook(self._selector)
         self._look.asked.append(handle)
@@ -224,13 +252,13 @@ class EventLoop(Turn):
     def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """Call whenever `fd` (an int, or anything with `fileno()`) is readable; replaces an earlier callback."""
         watch = self._watch_of(fd)
-        watch.on_read = Handle(callback, args)
+        watch.on_read = handle_of(callback, args)
         watch.add(_READ)
 
     def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """Call whenever `fd` is writable; replaces an earlier callback."""
         watch = self._watch_of(fd)
-        watch.on_write = Handle(callback, args)
+        watch.on_write = handle_of(callback, args)
         watch.add(_WRITE)
 
     def remove_reader(self, fd: Any) -> bool:
@@ -270,7 +298,7 @@ class EventLoop(Turn):
         """Call on the loop whenever `signum` comes. Main thread only."""
         self._check_open()
         check_plain("callback", callback)
-        self._signals.add(signum, Handle(callback, args))
+        self._signals.add(signum, handle_of(callback, args))
 
     def remove_signal_handler(self, signum: int) -> bool:
         """Give the signal back to whoever had it before; tell whether there was a callback."""

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 
-class Handle:
-    """A scheduled call. `cancel()` at any time before it; loop thread only."""
+class Handle(partial):  # type: ignore[type-arg]  # 3.10 has it in annotations alone
+    """A scheduled call. `cancel()` at any time before it; loop thread only.
 
-    __slots__ = ("_args", "_callback", "cancelled")
+    It is a `partial`: neither making nor calling it runs Python code, so nothing that a signal handler raises comes
+    between the queue that it has left and its callback.
+    """
 
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
-        if not callable(callback):
-            raise TypeError(f"a callable is needed, not {callback!r}")
-        self._callback: Callable[..., object] = callback
-        self._args = args
-        self.cancelled = False
+    cancelled = False
 
     def cancel(self) -> None:
         """Never make the call. What it would have used is let go at once, not when it would have been due."""
+        self.__setstate__((_nothing, (), {}, None))  # type: ignore[attr-defined]  # how a partial is told anew
         self.cancelled = True
-        self._callback, self._args = _nothing, ()
-
-    def __call__(self) -> object:
-        return self._callback(*self._args)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {'cancelled' if self.cancelled else repr(self._callback)}>"
+        return f"<{type(self).__name__} {'cancelled' if self.cancelled else repr(self.func)}>"
+
+
+def refuse_uncallable(callback: object) -> NoReturn:
+    """Say why no handle could be made."""
+    raise TypeError(f"a callable is needed, not {callback!r}") from None
+
+
+def handle_of(callback: Callable[..., object], args: tuple[Any, ...]) -> Handle:
+    """Return a handle. Raises TypeError for what can't be called."""
+    if not callable(callback):
+        refuse_uncallable(callback)
+    return Handle(callback, *args)
 
 
 def check_plain(name: str, value: object) -> None:

@@ -28,8 +28,8 @@ class FullLook:
     def begin(self, registrations: int) -> None:
         """Say that a poll comes next. It begins a look, unless one is being made or not all of its calls were."""
         if not self.waiting:
+            self._left = registrations  # first, whatever comes between: with fewer left it would be full too soon
             self.waiting, self.asked = self.asked, self.waiting
-            self._left = registrations
 
     def is_full_with(self, found: int) -> bool:
         """Say how many a poll found, all of which have been called; tell whether `waiting` may be."""

@@ -1,20 +1,70 @@
-"""Signals, delivered on the loop. Law: the wake-up fd is a doorbell; which signal came is kept by Python."""
+"""Signals, delivered on the loop. Law: the wake-up fd is a doorbell; which signal came is kept by Python.
+
+A signal's handler and the wake-up fd are places of which the process has one, and that several may want. Who leaves
+such a place gives it to who is below, in whatever order; what somebody else has put there meanwhile is left alone.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
-import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from .handle import Handle
 from .wakeup import Waker
-from .watch import nothing_to_do
 
-# The process has one wake-up fd. Ours stand here in the order they were set, on top of whoever's was there before, so
-# that loops may come and go in any order and each finds the bell that is still hung.
+SignalHandler = Callable[[int, Any], object]
+
+_NOBODY = -1  # no wake-up fd
+
+# Whose bells hung where ours hang now. Loops that run on the main thread do so one inside another.
 _bells: list[int] = []
+_hang = partial(signal.set_wakeup_fd, warn_on_full_buffer=False)
+
+
+class Place:
+    """The handler of one signal. Ours stand in it one on another; the lowest was there before us."""
+
+    def __init__(self, signum: int) -> None:
+        self._signum = signum
+        self._stack: list[Any] = []
+        self._ours: list[SignalHandler] = []
+
+    def take(self, handler: SignalHandler) -> None:
+        """Put `handler` on top. Raises ValueError off the main thread."""
+        top = signal.getsignal(self._signum)
+        if not self._stack or top != self._stack[-1]:
+            self._stack.append(signal.SIG_DFL if top is None else top)
+        self._stack.append(handler)  # first: what isn't noted isn't given back
+        self._ours.append(handler)
+        try:
+            signal.signal(self._signum, handler)
+        except BaseException:
+            self.give_back(handler)
+            raise
+
+    def give_back(self, handler: SignalHandler) -> None:
+        """Take `handler` out, wherever it stands. Idempotent. Raises ValueError off the main thread."""
+        below = [each for each in self._stack if each != handler]
+        if below and signal.getsignal(self._signum) == handler:
+            signal.signal(self._signum, below[-1])
+        self._ours = [each for each in self._ours if each != handler]
+        self._stack = below if self._ours else []
+
+    def below(self, handler: SignalHandler) -> Any:
+        """Return who had the place before `handler`."""
+        return self._stack[self._stack.index(handler) - 1] if handler in self._stack else None
+
+
+_places: dict[int, Place] = {}
+
+
+def place_of(signum: int) -> Place:
+    """Return the place of a signal's handler."""
+    return _places.setdefault(signum, Place(signum))
 
 
 class Signals:
@@ -24,91 +74,77 @@ class Signals:
         self._waker = waker
         self._schedule = schedule
         self._handles: dict[int, Handle] = {}
-        self._previous: dict[int, Any] = {}
-        self._hung = False
+        self._on_signal: SignalHandler = self._noted  # one object, to be found again
+        self._hung_on: int | None = None  # how many bells hung when ours was hung
 
     def add(self, signum: int, handle: Handle) -> None:
         """Call `handle` on the loop whenever `signum` comes; replaces what was there."""
-        self._hang_bell()
-        try:
-            previous = signal.signal(signum, self._on_signal)
-        except BaseException:
-            self._take_bell_down()
-            raise
-        self._previous.setdefault(signum, previous)
+        if signum not in self._handles:
+            place_of(signum).take(self._on_signal)
         self._handles[signum] = handle
 
     def remove(self, signum: int) -> bool:
         """Give `signum` back to whoever had it; tell whether it was ours."""
-        if self._handles.pop(signum, None) is None:
+        if signum not in self._handles:
             return False
-        previous = self._previous.pop(signum)
-        signal.signal(signum, signal.SIG_DFL if previous is None else previous)
-        self._take_bell_down()
+        place_of(signum).give_back(self._on_signal)
+        del self._handles[signum]
         return True
 
-    def take_interrupts(self, stop: Callable[[], object]) -> Callable[[], object]:
-        """Take SIGINT if nobody else has: the first calls `stop`, the second raises. Return what undoes it."""
-        if threading.current_thread() is not threading.main_thread():
-            return nothing_to_do
-        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            return nothing_to_do
-
-        def interrupted(signum: int, frame: object) -> None:
-            give_back()  # at once, so that the next one gets through to a callback that never ends
-            stop()
-            self._waker.wake()
-
-        def give_back() -> None:
-            if signal.getsignal(signal.SIGINT) is interrupted:  # the user may have put another in its place
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-
-        def undo() -> None:
-            if self._previous.get(signal.SIGINT) is interrupted:
-                self._previous[signal.SIGINT] = signal.default_int_handler
-            self._take_bell_down()
-            give_back()  # last: from here on an interrupt raises
-
-        signal.signal(signal.SIGINT, interrupted)  # first: from here on an interrupt raises nothing
-        try:
-            self._hang_bell()
-        except BaseException:
-            undo()
-            raise
-        return undo
-
     def close(self) -> None:
+        """Give all back. Off the main thread each is given back when its signal comes, to whoever gets it then."""
         for signum in list(self._handles):
-            self.remove(signum)
+            with suppress(ValueError):
+                place_of(signum).give_back(self._on_signal)
+        self._handles.clear()
 
-    def _on_signal(self, signum: int, frame: object) -> None:
+    def _noted(self, signum: int, frame: object) -> None:
         """Runs between two bytecodes of anything: takes no lock, calls nothing of the user's."""
-        self._schedule(Handle(self._deliver, (signum,)))
-        self._waker.wake()
+        if signum not in self._handles:  # closed off the main thread
+            place_of(signum).give_back(self._on_signal)
+            return signal.raise_signal(signum)
+        self._schedule(Handle(self._deliver, signum))
+        return self._waker.wake()
 
     def _deliver(self, signum: int) -> None:
         handle = self._handles.get(signum)  # looked up now: it may have been removed since the signal came
         if handle is not None:
             handle()
 
-    def _hang_bell(self) -> None:
-        """Let a signal that comes just before the selector sleeps wake it, too."""
-        if not self._hung:
-            fd = self._waker.signal_fd()
-            previous = signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
-            if not _bells or previous != _bells[-1]:
-                _bells.append(previous)  # somebody else's
-            _bells.append(fd)
-            self._hung = True
+    # --- the bell
 
-    def _take_bell_down(self) -> None:
-        if not self._hung or self._handles:
+    def hang_bell(self) -> None:
+        """Let a signal that comes just before the selector sleeps wake it, too. For a run on the main thread."""
+        if self._hung_on is None:
+            self._hung_on = len(_bells)
+            with suppress(ValueError):  # a sub-interpreter, which no signal comes to
+                _bells.extend(map(_hang, (self._waker.signal_fd(),)))  # done and noted in one step
+            self._waker.pass_on = self._pass_on
+
+    def take_bell_down(self) -> None:
+        """Hang up again whose bell hung there. Idempotent."""
+        at = self._hung_on
+        if at is None:
             return
-        self._hung = False
-        fd = self._waker.signal_fd()
-        _bells.remove(fd)
-        current = signal.set_wakeup_fd(-1)
-        with suppress(ValueError, OSError):  # whoever's it was has closed it meanwhile
-            signal.set_wakeup_fd(_bells[-1] if current == fd else current, warn_on_full_buffer=False)
-        if len(_bells) == 1:
-            _bells.clear()
+        if len(_bells) > at:
+            current = _hang_or_nobody(_bells[at])
+            if current not in (self._waker.signal_fd(), _bells[at]):  # somebody has hung his meanwhile
+                _hang_or_nobody(current)
+            del _bells[at:]
+        self._hung_on = None
+
+    def _pass_on(self, rings: bytes) -> None:
+        """Ring for whose bell hung there: to an asyncio loop around us the numbers are the message."""
+        below = _bells[self._hung_on] if self._hung_on is not None else _NOBODY
+        numbers = rings.replace(b"\0", b"")
+        if numbers and below != _NOBODY:
+            with suppress(OSError):
+                os.write(below, numbers)
+
+
+def _hang_or_nobody(fd: int) -> int:
+    """Hang a bell; return whose hung there."""
+    try:
+        return _hang(fd)
+    except (ValueError, OSError):  # whoever's it was has closed it meanwhile
+        return _hang(_NOBODY)

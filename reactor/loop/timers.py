@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
-import math
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from math import isnan
 from typing import Any
 
-from .handle import Handle
+from .handle import Handle, refuse_uncallable
 
 _COMPACT_FROM = 64  # below this many cancelled timers the heap isn't worth rebuilding
 
@@ -15,26 +16,16 @@ _COMPACT_FROM = 64  # below this many cancelled timers the heap isn't worth rebu
 class Timer(Handle):
     """A call at `when` (seconds on the loop's clock), repeated every `interval` seconds if that isn't 0."""
 
-    __slots__ = ("_queue", "interval", "when")
+    __slots__ = ("_queue", "when")
 
-    def __init__(
-        self,
-        queue: TimerQueue,
-        when: float,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        interval: float = 0.0,
-    ) -> None:
-        super().__init__(callback, args)
-        self._queue: TimerQueue | None = queue
-        self.when = when
-        self.interval = interval
+    interval = 0.0
+    _queue: TimerQueue
+    when: float
 
     def cancel(self) -> None:
         if not self.cancelled:
             super().cancel()
-            if self._queue is not None:
-                self._queue.note_cancelled()
+            self._queue.note_cancelled()
 
 
 class TimerQueue:
@@ -43,13 +34,21 @@ class TimerQueue:
     def __init__(self) -> None:
         self.heap: list[tuple[float, int, Timer]] = []  # to be looked at: empty means that there is nothing to ask
         self._added = 0
-        self._cancelled = 0
+        self._cancelled = 0  # about how many of the heap are: those too that had left it before
 
     def add(self, when: float, callback: Callable[..., object], args: tuple[Any, ...], interval: float = 0.0) -> Timer:
-        if math.isnan(when):  # it compares with nothing, and would break the order of all others
+        if isnan(when):  # it compares with nothing, and would break the order of all others
             raise ValueError(f"the deadline is {when!r}, it must be a number of seconds")
-        timer = Timer(self, when, callback, args, interval)
-        self._push(timer)
+        try:
+            timer = Timer(callback, *args)
+        except TypeError:
+            refuse_uncallable(callback)
+        timer.when = when
+        timer._queue = self
+        if interval:
+            timer.interval = interval
+        self._added = added = self._added + 1
+        heappush(self.heap, (when, added, timer))
         return timer
 
     def repeat(self, timer: Timer, now: float) -> None:
@@ -59,33 +58,32 @@ class TimerQueue:
         timer.when += timer.interval
         if timer.when <= now:
             timer.when += timer.interval * (1 + (now - timer.when) // timer.interval)
-        self._push(timer)
+        self._added += 1
+        heappush(self.heap, (timer.when, self._added, timer))
 
     def next_deadline(self) -> float | None:
         """Return when the first timer is due."""
-        while self.heap and self.heap[0][2].cancelled:
-            heapq.heappop(self.heap)
+        heap = self.heap
+        while heap and heap[0][2].cancelled:
+            heappop(heap)
             self._cancelled -= 1
-        return self.heap[0][0] if self.heap else None
+        return heap[0][0] if heap else None
 
-    def pop_due(self, now: float) -> Iterator[Timer]:
-        """Remove and yield the timers due at `now`, in order."""
-        while (when := self.next_deadline()) is not None and when <= now:
-            timer = heapq.heappop(self.heap)[2]
-            timer._queue = None
-            yield timer
+    def take_due(self, now: float, due: deque[tuple[float, int, Timer]]) -> None:
+        """Put what is due at `now` there, in order; each in one step, so that it is always in one of the two."""
+        heap = self.heap
+        while heap and heap[0][0] <= now:
+            due.extend(map(heappop, (heap,)))
 
     def note_cancelled(self) -> None:
         self._cancelled += 1
         if self._cancelled > _COMPACT_FROM and 2 * self._cancelled > len(self.heap):
-            self.heap = [entry for entry in self.heap if not entry[2].cancelled]
-            heapq.heapify(self.heap)
-            self._cancelled = 0
+            heap = [entry for entry in self.heap if not entry[2].cancelled]
+            heapify(heap)
+            self.heap, self._cancelled = heap, 0
+
+    def __contains__(self, timer: Timer) -> bool:
+        return any(entry[2] is timer for entry in self.heap)
 
     def __len__(self) -> int:
-        return len(self.heap) - self._cancelled
-
-    def _push(self, timer: Timer) -> None:
-        timer._queue = self
-        self._added += 1
-        heapq.heappush(self.heap, (timer.when, self._added, timer))
+        return sum(not entry[2].cancelled for entry in self.heap)

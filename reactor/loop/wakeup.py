@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+
+_MOST_RINGS = 4096  # bytes taken at once
 
 
 class Waker:
@@ -15,6 +18,7 @@ class Waker:
         self._outside.setblocking(False)
         self._rung = False
         self.rings = 0
+        self.pass_on: Callable[[bytes], object] | None = None  # what is told of the rings, while somebody wants to be
 
     def fileno(self) -> int:
         """The end that the selector watches."""
@@ -45,8 +49,11 @@ class Waker:
         """
         self._rung = False
         with suppress(BlockingIOError):
-            while len(self._inside.recv(4096)) == 4096:
-                pass
+            while rings := self._inside.recv(_MOST_RINGS):
+                if self.pass_on is not None:
+                    self.pass_on(rings)
+                if len(rings) < _MOST_RINGS:
+                    break
         self._rung = False
 
     def close(self) -> None:

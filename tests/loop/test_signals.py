@@ -1,11 +1,13 @@
 """Signals: delivered on the loop, never lost; Ctrl-C ends a run in good order; what was there before is there after."""
 
+import asyncio
 import os
 import select
 import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,17 +183,69 @@ def test_removing_tells_whether_there_was_a_handler(real: EventLoop) -> None:
     assert real.remove_signal_handler(USR1) is False
 
 
-def test_the_wakeup_fd_is_given_back_with_the_last_handler(real: EventLoop) -> None:
+def test_the_wakeup_fd_is_the_loops_only_while_it_makes_turns(real: EventLoop) -> None:
+    during: list[int] = []
     one, other = socket.socketpair()
     with one, other:
         one.setblocking(False)
         before = signal.set_wakeup_fd(one.fileno(), warn_on_full_buffer=False)
         real.add_signal_handler(USR1, print)
-        real.add_signal_handler(USR2, print)
-        real.remove_signal_handler(USR1)
-        assert wakeup_fd() != one.fileno()
-        real.remove_signal_handler(USR2)
+        assert wakeup_fd() == one.fileno()
+        real.call_soon(lambda: during.append(wakeup_fd()))
+        real.run_once(0)
+        assert during != [one.fileno()]
         assert signal.set_wakeup_fd(before) == one.fileno()
+
+
+def test_a_bell_that_a_callback_hangs_is_left_alone(real: EventLoop) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        one.setblocking(False)
+        real.call_soon(signal.set_wakeup_fd, one.fileno())
+        real.run_once(0)
+        assert signal.set_wakeup_fd(-1) == one.fileno()
+
+
+def test_a_bell_that_was_closed_meanwhile_is_not_hung_again(real: EventLoop) -> None:
+    one, other = socket.socketpair()
+    one.setblocking(False)
+    signal.set_wakeup_fd(one.fileno())
+    real.call_soon(one.close)
+    real.run_once(0)
+    other.close()
+    assert wakeup_fd() == -1
+
+
+def test_signals_of_an_asyncio_loop_reach_it_through_a_loop_that_runs_inside_of_it(real: EventLoop) -> None:
+    calls: list[str] = []
+
+    async def around() -> None:
+        asyncio.get_running_loop().add_signal_handler(USR2, calls.append, "asyncio")
+        real.add_signal_handler(USR1, calls.append, "reactor")
+        real.call_soon(signal.raise_signal, USR2)
+        real.call_soon(signal.raise_signal, USR1)
+        real.run_once(0)
+        real.run_once(0)
+        real.remove_signal_handler(USR1)
+        while len(calls) < 2:
+            await asyncio.sleep(0)
+        asyncio.get_running_loop().remove_signal_handler(USR2)
+
+    asyncio.run(asyncio.wait_for(around(), PATIENCE))
+    assert sorted(calls) == ["asyncio", "reactor"]
+
+
+def test_signals_of_an_asyncio_loop_reach_it_while_a_loop_that_rests_has_handlers(real: EventLoop) -> None:
+    real.add_signal_handler(USR1, print)
+
+    async def around() -> None:
+        came = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(USR2, came.set)
+        signal.raise_signal(USR2)
+        await asyncio.wait_for(came.wait(), PATIENCE)
+        asyncio.get_running_loop().remove_signal_handler(USR2)
+
+    asyncio.run(around())
 
 
 def test_close_gives_every_signal_back() -> None:
@@ -246,39 +300,44 @@ def test_two_loops_that_handle_signals_may_be_closed_in_either_order(script: Cal
     assert out == "second\nclosed both\n"
 
 
-def test_closing_one_loop_doesnt_take_the_doorbell_from_another(script: Callable[[str], tuple[str, str]]) -> None:
-    out, _ = script("""
-        import signal
-        from reactor import EventLoop
+@pytest.mark.parametrize("closed_first", [0, 1])
+def test_two_loops_that_handle_one_signal_may_be_closed_in_either_order(closed_first: int) -> None:
+    calls: list[int] = []
+    loops = [EventLoop(), EventLoop()]
+    for number, loop in enumerate(loops):
+        loop.add_signal_handler(USR1, calls.append, number)
+    loops[closed_first].close()
+    left = loops[1 - closed_first]
+    signal.raise_signal(USR1)
+    left.run_once(0)
+    left.close()
+    assert calls == [1 - closed_first]
+    assert signal.getsignal(USR1) == signal.SIG_DFL
 
-        first, second = EventLoop(), EventLoop()
-        first.add_signal_handler(signal.SIGUSR1, print)
-        second.add_signal_handler(signal.SIGUSR2, print)
-        bell = signal.set_wakeup_fd(-1)
-        signal.set_wakeup_fd(bell)
-        first.close()
-        print(signal.set_wakeup_fd(-1) == bell)
-    """)
-    assert out == "True\n"
+
+def test_a_handler_that_somebody_else_has_put_in_its_place_is_left_alone(real: EventLoop) -> None:
+    calls: list[str] = []
+    real.add_signal_handler(USR1, calls.append, "ours")
+    signal.signal(USR1, lambda signum, frame: calls.append("theirs"))
+    real.remove_signal_handler(USR1)
+    signal.raise_signal(USR1)
+    signal.signal(USR1, signal.SIG_DFL)
+    assert calls == ["theirs"]
 
 
-def test_a_doorbell_that_somebody_hung_between_two_loops_is_given_back(
-    script: Callable[[str], tuple[str, str]],
-) -> None:
-    out, _ = script("""
-        import signal, socket
-        from reactor import EventLoop
-
-        theirs, _ = socket.socketpair()
-        theirs.setblocking(False)
-        with EventLoop() as first, EventLoop() as second:
-            first.add_signal_handler(signal.SIGUSR1, print)
-            signal.set_wakeup_fd(theirs.fileno())
-            second.add_signal_handler(signal.SIGUSR2, print)
-            second.remove_signal_handler(signal.SIGUSR2)
-            print(signal.set_wakeup_fd(theirs.fileno()) == theirs.fileno())
-    """)
-    assert out == "True\n"
+def test_a_loop_closed_on_another_thread_passes_its_signals_on() -> None:
+    calls: list[str] = []
+    signal.signal(USR1, lambda signum, frame: calls.append("before"))
+    loop = EventLoop()
+    loop.add_signal_handler(USR1, calls.append, "ours")
+    closer = threading.Thread(target=loop.close)
+    closer.start()
+    closer.join(PATIENCE)
+    assert loop.is_closed()
+    signal.raise_signal(USR1)
+    signal.raise_signal(USR1)
+    signal.signal(USR1, signal.SIG_DFL)
+    assert calls == ["before", "before"]
 
 
 # --- Ctrl-C
@@ -525,17 +584,62 @@ def test_a_loop_runs_off_the_main_thread_and_leaves_signals_alone() -> None:
     assert seen == [signal.default_int_handler]
 
 
-def test_a_run_that_couldnt_begin_leaves_a_loop_that_can_run(loop: EventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("refused", ["signal", "set_wakeup_fd"])
+def test_a_loop_runs_where_signals_are_not_to_be_had(
+    loop: EventLoop, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
     def refuse(*args: object, **kwargs: object) -> int:
-        raise ValueError("set_wakeup_fd only works in main thread of the main interpreter")
+        raise ValueError(f"{refused} only works in main thread of the main interpreter")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(signal, "set_wakeup_fd", refuse)
-        with pytest.raises(ValueError, match="main interpreter"):
-            loop.run()
-    assert not loop.is_running()
+    calls: list[int] = []
+    loop.call_soon(calls.append, 1)
     loop.stop()
-    loop.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, refused, refuse)
+        patch.setattr("reactor.loop.signals._hang", refuse)
+        loop.run()
+    assert calls == [1]
+
+
+def test_an_interrupt_stops_a_loop_that_runs_inside_another_and_that_one(loop: EventLoop) -> None:
+    ended: list[str] = []
+    with EventLoop() as inner:
+
+        def run_inside() -> None:
+            ended.append(outcome(inner))
+
+        inner.call_soon(interrupt)
+        loop.call_soon(run_inside)
+        ended.append(outcome(loop))
+    assert ended == ["returned", "returned"]
+
+
+def test_a_second_interrupt_in_the_midst_of_the_library_is_kept_until_the_turn_is_over(loop: EventLoop) -> None:
+    calls: list[str] = []
+
+    library: dict[str, Any] = {"__name__": "logging", "calls": calls}  # whose code is nobody's on its own
+    exec(
+        textwrap.dedent("""
+            import signal, sys
+
+            def interrupt_between_lines(frame, event, arg):
+                if event == "call" and frame.f_code.co_name == "call_exception_handler":
+                    sys.setprofile(None)
+                    signal.raise_signal(signal.SIGINT)
+                    signal.raise_signal(signal.SIGINT)
+        """),
+        library,
+    )
+
+    def fail() -> None:
+        sys.setprofile(library["interrupt_between_lines"])
+        raise ValueError
+
+    loop.set_exception_handler(lambda loop, context: calls.append("reported"))
+    loop.call_soon(fail)
+    loop.call_soon(calls.append, "same turn")
+    assert outcome(loop) == "interrupted"
+    assert calls == ["reported", "same turn"]
 
 
 def test_a_program_that_is_interrupted_ends_in_good_order() -> None:
