@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, TypeGuard
 
 from .signals import Place, place_of
 from .turn import Turn
@@ -68,7 +68,7 @@ class Interrupts:
         return None
 
 
-def _is_ours(handler: Any) -> bool:
+def _is_ours(handler: Any) -> TypeGuard[Callable[..., Any]]:
     """Whether a loop has SIGINT for the time that it runs."""
     return isinstance(getattr(handler, "__self__", None), Interrupts)
 
