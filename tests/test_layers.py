@@ -21,7 +21,7 @@ RANKS = [
     {"framing.presets"},
     {"framing"},
     {"loop.handle", "loop.poller", "loop.report", "loop.watch", "loop.wakeup"},
-    {"loop.ends", "loop.look", "loop.timers", "loop.signals", "loop.threads"},
+    {"loop.ends", "loop.look", "loop.timers", "loop.signals", "loop.stalls", "loop.threads"},
     {"loop.turn"},
     {"loop.interrupts"},
     {"loop.eventloop"},

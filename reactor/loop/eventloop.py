@@ -19,6 +19,7 @@ from .look import FullLook
 from .poller import default_selector
 from .report import log_context
 from .signals import Signals
+from .stalls import Stalls, check_after
 from .threads import Threads
 from .timers import Timer, TimerQueue
 from .turn import Turn
@@ -52,6 +53,7 @@ class EventLoop(Turn):
         self._signals = Signals(self._waker, self._ready.append)
         self._interrupts = Interrupts(self.stop)
         self._threads = Threads(self.call_soon_threadsafe)
+        self._stalls = Stalls(self._poll, clock)
         self._exception_handler: ExceptionHandler | None = None
         self._inbox = threading.RLock()  # held while another thread, or a signal handler, leaves a call
         self._running = self._in_turn = self._closed = False
@@ -118,6 +120,8 @@ class EventLoop(Turn):
 
     def _leave_turn(self) -> None:
         self._in_turn = False
+        if self._stalls.began is not None:
+            self._stalls.turn_ended()
         if not self._running:
             self._stopping = False  # it counted for this turn
         try:
@@ -142,6 +146,7 @@ class EventLoop(Turn):
             raise RuntimeError("a running loop can't be closed: stop() it first")
         with self._inbox:
             self._closed = True
+        self._stalls.end()
         self._threads.close()
         self._signals.close()
         for queue in (self._ready, self._due, self._flushes, self._closes):
@@ -327,8 +332,25 @@ class EventLoop(Turn):
             log_context(context)
             log_context({"message": "exception in the exception handler", "exception": exc})
 
+    def report_stalls(self, after: float | None = 0.5) -> None:
+        """Log where the loop stands, once for each turn that takes `after` seconds, while it does; None: no more.
+
+        A thread looks on until `close()`; the log is `reactor.loop.stalls`. `stats()` tells the longest turn since then.
+        """
+        check_after(after)
+        if after is not None:
+            self._check_open()
+            self._poll = self._stalls.watch(after)
+        elif not self._closed:
+            self._poll = self._stalls.end()
+
     def stats(self) -> dict[str, int]:
-        """Return counters since the start, and sizes as they are now."""
+        """Return counters since the start, and sizes as they are now.
+
+        `turns`; `events` of files, `calls` made by turns, `timers_run` of them; `wakeups` by threads, signal handlers and
+        `stop()`; `reports` of exceptions; `stalls` that were told of and, in microseconds, the `longest_turn`, both while
+        `report_stalls()` is on. Sizes: calls that are `ready`, `timers` that wait, files that are `watched`.
+        """
         return {
             "turns": self._turns,
             "events": self._events,
@@ -336,6 +358,8 @@ class EventLoop(Turn):
             "timers_run": self._timers_run,
             "wakeups": self._waker.rings,
             "reports": self._reports,
+            "stalls": self._stalls.count,
+            "longest_turn": round(self._stalls.longest * 1e6),
             "ready": len(self._ready),
             "timers": len(self._timers),
             "watched": 0 if self._closed else len(self._selector.get_map()) - 1,

@@ -596,6 +596,8 @@ def test_stats_are_counters_and_sizes(loop: EventLoop, ready: socket.socket) -> 
         "timers_run": 0,
         "wakeups": 0,
         "reports": 0,
+        "stalls": 0,
+        "longest_turn": 0,
         "ready": 0,
         "timers": 0,
         "watched": 0,
