@@ -335,7 +335,7 @@ class EventLoop(Turn):
     def report_stalls(self, after: float | None = 0.5) -> None:
         """Log where the loop stands, once for each turn that takes `after` seconds, while it does; None: no more.
 
-        A thread looks on until `close()`; the log is `reactor.loop.stalls`. `stats()` tells the longest turn since then.
+        A thread looks on until `close()`; the log is `reactor.loop.stalls`. `stats()` has the longest turn since then.
         """
         check_after(after)
         if after is not None:
@@ -347,9 +347,9 @@ class EventLoop(Turn):
     def stats(self) -> dict[str, int]:
         """Return counters since the start, and sizes as they are now.
 
-        `turns`; `events` of files, `calls` made by turns, `timers_run` of them; `wakeups` by threads, signal handlers and
-        `stop()`; `reports` of exceptions; `stalls` that were told of and, in microseconds, the `longest_turn`, both while
-        `report_stalls()` is on. Sizes: calls that are `ready`, `timers` that wait, files that are `watched`.
+        `turns`; `events` of files, `calls` made by turns, `timers_run` of them; `wakeups` by threads, signal handlers
+        and `stop()`; `reports` of exceptions; `stalls` that were told of, and the `longest_turn` in microseconds, both
+        while `report_stalls()` is on. Sizes: calls that are `ready`, `timers` that wait, files that are `watched`.
         """
         return {
             "turns": self._turns,
