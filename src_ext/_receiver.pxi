@@ -12,7 +12,8 @@ cdef class Receiver(Sender):
     cdef object memory  # a memoryview, which keeps its bytearray from moving: the pointer stays good with it
     cdef bint as_list, buffered, more
     cdef bint in_hand  # bytes that TLS was not given are the caller's
-    cdef int budget
+    cdef int budget  # how many messages are left, of this turn
+    cdef int64_t frames  # that the turns before have handed out
     cdef list held
     cdef object rest, sealed, ending
 
@@ -23,7 +24,7 @@ cdef class Receiver(Sender):
         cdef bint was_waited_for = self.is_waited_for()
         cdef Py_ssize_t count
         cdef bytes data
-        self.budget = MESSAGES_PER_TURN
+        self.renew_budget()
         if self.session is not None:
             count = self.read(at + PLAIN_ROOM, memory.len - PLAIN_ROOM)
         elif self.lacks_much():
@@ -48,7 +49,7 @@ cdef class Receiver(Sender):
     def resume(self):
         """Deliver what was left, as much as one turn allows."""
         cdef bytes data
-        self.budget = MESSAGES_PER_TURN
+        self.renew_budget()
         try:
             if not self.reading:  # but TLS goes on, whoever pauses in a handshake
                 data = self.sealed
@@ -68,6 +69,15 @@ cdef class Receiver(Sender):
             self.raised(exc)
             return
         self.look(True)
+
+    cdef void renew_budget(self) noexcept:
+        self.frames += MESSAGES_PER_TURN - self.budget
+        self.budget = MESSAGES_PER_TURN
+
+    @property
+    def frames_received(self):
+        """Messages that were handed out, and pieces of messages."""
+        return self.frames + MESSAGES_PER_TURN - self.budget
 
     cdef Py_ssize_t read(self, char *at, Py_ssize_t size) except -2:
         """Read once; return how many bytes came. What else there is to know the owner was told."""

@@ -25,7 +25,7 @@ cdef class Sender:
     cdef bint flush_due
     cdef int fd
     cdef public int64_t room
-    cdef public int64_t bytes_sent, writes_dropped
+    cdef public int64_t bytes_sent, frames_sent, writes_dropped
     cdef readonly object session
     cdef readonly int64_t waiting
     cdef public object protocol
@@ -92,12 +92,13 @@ cdef class Sender:
             self.out_size += header
             self.refer_to(body)
         self.queue_up(header + size)
+        self.frames_sent += 1
 
     def send_many(self, messages):
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
         cdef Encoder encoder = self.encoder
         cdef list texts
-        cdef Py_ssize_t size, count
+        cdef Py_ssize_t size, count, frames
         cdef bytes text
         if encoder is None:
             return self.send_unlent(FramedProtocol.send_many, (messages,))
@@ -108,6 +109,7 @@ cdef class Sender:
             size = encoder.size_of(texts)
         if not self.may_wait(size):
             return
+        frames = PyList_GET_SIZE(texts)
         if size <= self.room or size < JOIN_BELOW * PyList_GET_SIZE(texts):
             encoder.put_all(self.reserve(size), texts)
             self.out_size += size
@@ -118,6 +120,7 @@ cdef class Sender:
                 self.out_size += count
                 self.put(text)
         self.queue_up(size)
+        self.frames_sent += frames
 
     cdef object send_unlent(self, send, tuple args):
         """Send for somebody who has kept what his protocol was lent, and has it no more."""

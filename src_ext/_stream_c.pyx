@@ -124,6 +124,7 @@ cdef class Stream(Receiver):
         self.rest = self.sealed = b""
         self.ending = False
         self.join_below = JOIN_BELOW
+        self.budget = MESSAGES_PER_TURN
         self.room = -1
 
     def adopt(self, protocol, initial=b""):

@@ -54,7 +54,8 @@ class Receiver:
         self._as_list = self._buffered = False
         self._held: list[bytes] = []  # messages of a list that stopped
         self._rest: bytes | memoryview = b""  # plain bytes that no protocol was given
-        self._budget = 0  # messages, of this turn
+        self._budget = MESSAGES_PER_TURN  # how many are left, of this turn
+        self._frames = 0  # that the turns before have handed out
         self.session: Session | None = None
         self._sealed: bytes | memoryview = b""  # bytes that TLS was not given
         self._more = False  # whether TLS may have plain bytes that were not asked for
@@ -64,6 +65,7 @@ class Receiver:
     def receive(self) -> None:
         """Read once, and deliver what is whole."""
         was_waited_for = (self.decoder is not None or self.session is not None) and self._is_waited_for()
+        self._frames += MESSAGES_PER_TURN - self._budget
         self._budget = MESSAGES_PER_TURN
         data = self._read(self._memory if self.session is None else self._memory[PLAIN_ROOM:])
         if data is None:
@@ -79,6 +81,7 @@ class Receiver:
 
     def resume(self) -> None:
         """Deliver what was left, as much as one turn allows."""
+        self._frames += MESSAGES_PER_TURN - self._budget
         self._budget = MESSAGES_PER_TURN
         try:
             if not self.reading:  # but TLS goes on, whoever pauses in a handshake
@@ -272,6 +275,11 @@ class Receiver:
         except ssl.SSLError as exc:
             self._end = exc
         return filled
+
+    @property
+    def frames_received(self) -> int:
+        """Messages that were handed out, and pieces of messages."""
+        return self._frames + MESSAGES_PER_TURN - self._budget
 
     # --- what is left
 

@@ -39,6 +39,7 @@ class Sender:
     clocked: bool
     blocked: bool
     bytes_sent: int
+    frames_sent: int
     writes_dropped: int
 
     def __init__(self, defer: Callable[[Callable[[], object]], object]) -> None:
@@ -78,23 +79,30 @@ class Sender:
         """
         body, encoder = snapshot(message), self._encoder
         if encoder is None:
-            return self._send_unlent(FramedProtocol.send, body, prefix)
+            self._send_unlent(FramedProtocol.send, body, prefix)
+            return
         size = len(body)
         if size < JOIN_BELOW:
             frame = encoder.encode(body, prefix)
-            return self._queue((frame,), len(frame))
-        header = encoder.header(size, prefix)
-        return self._queue((header, body), len(header) + size)
+            is_queued = self._queue((frame,), len(frame))
+        else:
+            header = encoder.header(size, prefix)
+            is_queued = self._queue((header, body), len(header) + size)
+        if is_queued:
+            self.frames_sent += 1
 
     def send_many(self, messages: Iterable[BytesLike]) -> None:
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
         if self._encoder is None:
-            return self._send_unlent(FramedProtocol.send_many, messages)
+            self._send_unlent(FramedProtocol.send_many, messages)
+            return
         parts = self._encoder.parts(messages)
+        frames = len(parts) // 2
         size = sum(map(len, parts))
         if 2 * size < JOIN_BELOW * len(parts):  # small bodies for the most part
             parts = [b"".join(parts)]
-        return self._queue(parts, size)
+        if self._queue(parts, size):
+            self.frames_sent += frames
 
     def _send_unlent(self, send: Callable[..., object], *args: Any) -> None:
         """Send for somebody who has kept what his protocol was lent, and has it no more."""
@@ -105,12 +113,12 @@ class Sender:
         else:
             send(self.protocol, *args)
 
-    def _queue(self, chunks: Iterable[bytes], size: int) -> None:
-        """The one door to the queue."""
+    def _queue(self, chunks: Iterable[bytes], size: int) -> bool:
+        """The one door to the queue; tell whether it was open."""
         if is_much := self.waiting + size > self.room:
             if not self._may_wait(size):
                 self.writes_dropped += 1
-                return
+                return False
             is_much = self.waiting + size > self.room
         for chunk in chunks:
             self._new.put(chunk)
@@ -118,6 +126,7 @@ class Sender:
             self.defer()
         if is_much:
             self._owner.much_waits()
+        return True
 
     def _may_wait(self, size: int) -> bool:
         """Whether so much more may wait, at the latest when what waits has left, at once."""

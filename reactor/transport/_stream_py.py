@@ -40,7 +40,7 @@ class Stream(_receiver_py.Receiver, _sender_py.Sender):
         self._framing: Framing | None = None
         self.reading = self.alert = self.clocked = self.blocked = False
         self.room = -1
-        self.bytes_received = self.bytes_sent = self.writes_dropped = 0
+        self.bytes_received = self.bytes_sent = self.frames_sent = self.writes_dropped = 0
 
     def adopt(self, protocol: Any, initial: bytes = b"") -> None:
         """Deliver to a protocol: `initial` first, then what the last one was not given. Its own code may raise."""
