@@ -8,6 +8,8 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import chain
+from operator import add
 from typing import Any
 
 from .arguments import check_connecting, check_door, check_host, check_listening, path_of
@@ -19,7 +21,7 @@ from .server import Drained, Server, check_drain
 from .transport import Backoff, Connection, Connector, Limits, sockets
 from .transport.address import TCPAddress, UnixAddress, server_name
 from .transport.buffers import read_memory
-from .transport.core import Unwatched
+from .transport.core import TRAFFIC, Unwatched
 from .transport.linger import Linger, Lingers
 from .transport.resolver import check_port, listen_on_all
 from .transport.tls import TLS
@@ -30,6 +32,11 @@ Listening = list[tuple[socket.socket, "UnixPath | None"]]
 
 _BACKLOG = 511  # what redis and nginx ask for; the kernel caps it at somaxconn
 _UNIX_MODE = 0o600  # who may connect: the owner, unless asked otherwise
+_WAITS = ("connect", "handshake", "idle", "read", "frame", "write", "close")  # of `Limits`, each a timeout
+_COUNTED = (
+    "accepted", "refused_max_connections", "refused_max_per_peer", "shed", "handshake_failures", "partial_sends",
+    "pauses_reading", "pauses_writing", *(f"timeouts_{wait}" for wait in _WAITS),
+)  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +57,7 @@ class Reactor(EventLoop):
         self._dialled: dict[Connection, None] = {}  # connections that no server has
         self._lingers = Lingers(self, self._memory, self._lingered)
         self._closing = False
-        self._handshake_failures = self._refused = self._shed = 0  # the latter two of servers that are over
+        self._past = [0] * len(TRAFFIC)  # what has come and gone over connections that are over
 
     # --- doors
 
@@ -197,8 +204,6 @@ class Reactor(EventLoop):
 
     def _server_over(self, server: Server) -> None:
         del self._servers[server]
-        self._refused += server.refused
-        self._shed += server.shed
 
     def _dial(
         self,
@@ -253,7 +258,7 @@ class Reactor(EventLoop):
     def _never_made(self, connection: Connection, cause: BaseException, is_tls: bool) -> None:
         """Note that somebody was accepted and no connection came of it."""
         if is_tls and not isinstance(cause, Unwatched):
-            self._handshake_failures += 1
+            self.counts["handshake_failures"] += 1
             peer = connection.get_extra_info("peername")
             say(_log, logging.DEBUG, "TLS handshake with %r failed: %s", peer, cause)
         else:
@@ -265,6 +270,7 @@ class Reactor(EventLoop):
         """Forget a connection that is over; close its socket at once, or return who does when its bytes arrived."""
         if server is None:
             self._dialled.pop(connection, None)
+        self._past = list(map(add, self._past, connection.traffic()))
         if not connection.may_lose_bytes():
             sockets.close(sock, connection.reset)
             self._descriptor_freed()
@@ -283,14 +289,25 @@ class Reactor(EventLoop):
     # --- the loop's own
 
     def stats(self) -> dict[str, int]:
-        """Return the loop's counters, and those of connections and servers."""
+        """Return the loop's counters and sizes, and those of connections and servers.
+
+        - Now: `connections`, and `servers` that listen.
+        - Who came: `accepted`; `refused`, the sum of `refused_max_connections` and `refused_max_per_peer`; `shed`, when
+          descriptors ran out; `handshake_failures` of TLS at servers.
+        - Traffic: `bytes_received` and `bytes_sent`, of the wire; `frames_received`, each piece of a streamed one too;
+          `frames_sent` by `send()` and `send_many()`, unless a class has its own; `writes_dropped` while a connection
+          stood; `partial_sends`, behind which bytes wait for the peer; `pauses_reading` and `pauses_writing`.
+        - What ran out: `timeouts_connect` and so on, for each timeout of `Limits`.
+        """
+        traffic = chain((each.traffic() for each in self._dialled), *(server.traffic() for server in self._servers))
+        counts = {name: self.counts[name] for name in _COUNTED}
         return {
             **super().stats(),
             "connections": len(self._dialled) + sum(server.connections for server in self._servers),
             "servers": sum(not server.closed for server in self._servers),
-            "handshake_failures": self._handshake_failures,
-            "refused": self._refused + sum(server.refused for server in self._servers),
-            "shed": self._shed + sum(server.shed for server in self._servers),
+            "refused": counts["refused_max_connections"] + counts["refused_max_per_peer"],
+            **counts,
+            **dict(zip(TRAFFIC, map(sum, zip(self._past, *traffic, strict=True)), strict=True)),
         }
 
     def close(self) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .arguments import check_callable
 from .loop import EventLoop, Timer
+from .loop.report import say
 from .transport import Connection, Limits, Listener, sockets
+from .transport.address import format_address
 from .transport.linger import Linger
 from .transport.unix import UnixPath
 
+_ONE_LINE = 60.0  # seconds in which a limit has one line in the log, however many it refuses
+
 Establish = Callable[[socket.socket, Any], "Connection | None"]
+
+_log = logging.getLogger(__name__)
 
 
 class Drained(NamedTuple):
@@ -51,17 +59,21 @@ class Server:
         self._drain: Drain | None = None
         self._parked = False
         self.closed = False
-        self.refused = 0  # connections that a limit closed
+        self._refusals = {limit: Refusals(loop) for limit in ("max_connections", "max_per_peer")}
 
     def listen(self, socks: list[tuple[socket.socket, UnixPath | None]]) -> None:
         """Take who comes to these sockets, and own them. If this raises, they are still the caller's."""
         try:
             for sock, path in socks:
                 self._listeners.append(Listener(self._loop, sock, self._accepted, path, self._make_room))
+            say(_log, logging.INFO, "listening at %s", self)
         except BaseException:
             for listener in self._listeners:
                 listener.let_go()
             raise
+
+    def __str__(self) -> str:
+        return ", ".join(map(format_address, self.addresses))
 
     @property
     def addresses(self) -> list[Any]:
@@ -72,6 +84,11 @@ class Server:
     def connections(self) -> int:
         """How many connections stand."""
         return len(self._connections)
+
+    @property
+    def refused(self) -> int:
+        """How many connections a limit closed."""
+        return sum(each.count for each in self._refusals.values())
 
     @property
     def shed(self) -> int:
@@ -85,6 +102,7 @@ class Server:
             for listener in self._listeners:
                 listener.close()
             self._look_whether_over()
+            say(_log, logging.INFO, "no longer listening at %s", self)
 
     def drain(self, grace: float, on_done: Callable[[Drained], object] | None = None) -> None:
         """Accept nobody any more, and end the connections: the idle ones now, the others when they are.
@@ -94,9 +112,11 @@ class Server:
         inside this call. `Reactor.close()` still waits until the peers have everything.
         """
         check_drain(grace, on_done)
+        if self._drain is None:
+            say(_log, logging.INFO, "draining %s: %d connections, %g s", self, self.connections, grace)
         self.close()
         if self._drain is None:
-            self._drain = Drain(self._loop, self._connections, self.abort)
+            self._drain = Drain(self._loop, self._connections, self.abort, str(self))
         self._drain.bound(grace)
         self._drain.tell(on_done)
 
@@ -112,10 +132,11 @@ class Server:
 
     def _accepted(self, sock: socket.socket, peer: Any) -> None:
         host = _host_of(peer)
-        if self._is_too_much(host):
-            self.refused += 1
+        limit = self._limit_reached(host)
+        if limit is not None:
             sockets.close(sock, reset=True)
-            return
+            return self._note_refusal(limit)
+        self._loop.counts["accepted"] += 1
         self._per_peer[host] += 1  # before user code, which may close this server: it isn't over yet
         if isinstance(peer, tuple):
             peer = (self._hosts.setdefault(host, host), *peer[1:])
@@ -126,7 +147,7 @@ class Server:
             if connection is None:
                 self._leave(host)
         if connection is None:
-            return
+            return None
         self._connections[connection] = None
         if self._lingers:
             self._give_up_lingers(host)
@@ -137,16 +158,26 @@ class Server:
         connection.start()
         if self._drain is not None:  # begun by the factory, or by connection_made
             connection.close_when_quiet()
+        return None
+
+    def _note_refusal(self, limit: str) -> None:
+        self._loop.counts[f"refused_{limit}"] += 1
+        self._refusals[limit].note(f"{limit} is {getattr(self._limits, limit)}", self)
+
+    def traffic(self) -> Iterator[tuple[int, ...]]:
+        """Yield what has come and gone over each connection."""
+        return (each.traffic() for each in self._connections)
 
     def _is_full(self) -> bool:
         return _reached(self._limits.max_connections, len(self._connections))
 
-    def _is_too_much(self, host: Any) -> bool:
-        return self._is_full() or (
-            host is not None
-            and _reached(self._limits.max_per_peer, self._per_peer[host])
-            and host not in self._lingers.values()
-        )
+    def _limit_reached(self, host: Any) -> str | None:
+        """Name the limit by which there is no place for one more of this host."""
+        if self._is_full():
+            return "max_connections"
+        if host is None or not _reached(self._limits.max_per_peer, self._per_peer[host]):
+            return None
+        return None if host in self._lingers.values() else "max_per_peer"
 
     def _give_up_lingers(self, host: Any) -> None:
         """Close the oldest sockets that linger and are one too many, of this host or of all."""
@@ -188,15 +219,37 @@ class Server:
             self._on_over(self)
 
 
+class Refusals:
+    """Connections that one limit closed: each is counted, and the log is told of them once a minute at most."""
+
+    def __init__(self, loop: EventLoop) -> None:
+        self._loop = loop
+        self._told = 0
+        self._told_at = -math.inf
+        self.count = 0
+
+    def note(self, fact: str, server: Server) -> None:
+        self.count += 1
+        now = self._loop.time()
+        if now - self._told_at > _ONE_LINE:
+            more = self.count - self._told
+            self._told, self._told_at = self.count, now
+            say(_log, logging.WARNING, "%s has refused %d more: %s", server, more, fact)
+
+
 class Drain:
     """The ending of a server's connections, within a time."""
 
-    def __init__(self, loop: EventLoop, connections: dict[Connection, None], abort: Callable[[], object]) -> None:
+    def __init__(
+        self, loop: EventLoop, connections: dict[Connection, None], abort: Callable[[], object], server: str
+    ) -> None:
         self._loop = loop
         self._connections = connections
         self._abort = abort
         self._to_tell: list[Callable[[Drained], object]] = []
         self._closed = self._aborted = 0
+        self._server = server
+        self._is_over = False
         self._timer: Timer | None = None
         for connection in list(connections):
             connection.close_when_quiet()
@@ -237,6 +290,10 @@ class Drain:
         to_tell, self._to_tell = self._to_tell, []
         for on_done in to_tell:
             self._loop.call_soon(on_done, Drained(self._closed, self._aborted))
+        if not self._is_over:
+            self._is_over = True
+            text = "drained %s: %d closed, %d aborted"
+            say(_log, logging.INFO, text, self._server, self._closed, self._aborted)
 
 
 def check_drain(grace: float, on_done: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -650,3 +651,89 @@ def test_draining_inside_the_factory_ends_the_one_that_is_made(net: Reactor, ech
     dial(server)
     run_until(net, lambda: done and not server.connections)
     assert echo.made_here[0].ended
+
+
+# --- the log
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "reactor.server"]
+
+
+def test_a_server_says_that_it_begins_and_stops_to_listen(net: Reactor, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        server = net.listen_tcp(Recorder, LOCAL, 0)
+        at = f"{LOCAL}:{server.addresses[0][1]}"
+        assert lines(caplog) == [f"listening at {at}"]
+        server.close()
+        server.close()
+    assert lines(caplog) == [f"listening at {at}", f"no longer listening at {at}"]
+    assert {record.levelno for record in caplog.records} == {logging.INFO}
+
+
+def test_a_server_names_all_its_addresses(net: Reactor, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        server = net.listen_unix(Recorder, "@reactor-test-names")
+        assert str(server) == "unix:@reactor-test-names"
+        several = net.listen_tcp(Recorder, "", 0)
+    assert len(str(several).split(", ")) == len(several.addresses)
+    assert lines(caplog) == ["listening at unix:@reactor-test-names", f"listening at {several}"]
+
+
+def test_a_drain_says_that_it_begins_and_is_done_once(
+    net: Reactor, echo: type[Echo], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, done = net.listen_tcp(echo, LOCAL, 0), []
+    clients_of(net, server, 2)
+    with caplog.at_level(logging.INFO):
+        server.drain(60)
+        server.drain(30, done.append)
+        run_until(net, lambda: done)
+        server.drain(10, done.append)
+        run_until(net, lambda: len(done) == 2)
+    assert lines(caplog) == [
+        f"draining {server}: 2 connections, 60 s",
+        f"no longer listening at {server}",
+        f"drained {server}: 2 closed, 0 aborted",
+    ]
+
+
+def test_a_limit_that_refuses_has_a_line_a_minute(
+    told: Reactor, clock: ManualClock, dial: Dial, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = told.listen_tcp(Recorder, LOCAL, 0, limits=Limits(max_per_peer=1))
+    dial(server)
+    run_until(told, lambda: server.connections)
+
+    def refuse(count: int) -> None:
+        before = server.refused
+        for _ in range(count):
+            dial(server)
+        run_until(told, lambda: server.refused == before + count)
+
+    refuse(3)
+    clock.advance(59)
+    refuse(2)
+    clock.advance(2)
+    refuse(1)
+    refuse(1)
+    assert lines(caplog) == [
+        f"{server} has refused 1 more: max_per_peer is 1",
+        f"{server} has refused 5 more: max_per_peer is 1",
+    ]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_each_limit_that_refuses_has_its_line(told: Reactor, dial: Dial, caplog: pytest.LogCaptureFixture) -> None:
+    limits = Limits(max_connections=2, max_per_peer=1, when_full="close")
+    server = told.listen_tcp(Recorder, "", 0, limits=limits)
+    port = server.addresses[0][1]
+    hosts = ["127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    socks = [socket.create_connection((LOCAL, port), 20, source_address=(host, 0)) for host in hosts]
+    run_until(told, lambda: server.refused == 2)
+    for sock in socks:
+        sock.close()
+    assert lines(caplog) == [
+        f"{server} has refused 1 more: max_per_peer is 1",
+        f"{server} has refused 1 more: max_connections is 2",
+    ]

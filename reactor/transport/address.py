@@ -45,7 +45,8 @@ def format_address(sockaddr: Any) -> str:
     """Write what `getsockname` or `getpeername` returned as people would."""
     if isinstance(sockaddr, tuple):
         return str(TCPAddress(sockaddr[0], sockaddr[1]))
-    return str(UnixAddress(os.fsdecode(sockaddr) or "(unnamed)"))
+    path = os.fsdecode(sockaddr)
+    return str(UnixAddress("@" + path[1:] if path.startswith("\0") else path or "(unnamed)"))
 
 
 def numeric_family(host: str) -> int | None:

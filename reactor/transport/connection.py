@@ -184,6 +184,7 @@ class Connection(Receiving, Sending):
 
     def timed_out(self, wait: str, exc: ConnectionTimeout) -> None:
         """End; in good order where nobody owes anybody a byte."""
+        self._loop.counts[f"timeouts_{wait.removesuffix('_timeout')}"] += 1
         if wait == "frame_timeout":
             exc = ConnectionTimeout(": ".join(filter(None, (str(exc), self._stream.progress))))
         idle = wait in ("idle_timeout", "read_timeout") and not self._stream.waiting

@@ -6,6 +6,7 @@ after a quarter of a second, the first that stands wins and all others are close
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ from typing import Any
 
 from ..errors import ConnectionTimeout
 from ..loop import EventLoop, Handle, Timer
+from ..loop.report import say
 from ..loop.watch import nothing_to_do
 from . import sockets
 from .address import TCPAddress, UnixAddress
@@ -22,6 +24,8 @@ from .limits import Backoff
 from .resolver import Endpoint, check_port, resolve
 
 _HEAD_START = 0.25  # seconds; RFC 8305, section 5: the recommended Connection Attempt Delay
+
+_log = logging.getLogger(__name__)
 
 
 class Attempt:
@@ -113,6 +117,7 @@ class Connector:
             on_failure(error)
         else:
             self._calls.append(self._loop.call_later(delay, self._begin))
+            say(_log, logging.DEBUG, "no connection to %s: %s. Next try in %.3g s", self._address, error, delay)
 
     def _begin(self) -> None:
         self._error: OSError | None = None
@@ -194,6 +199,7 @@ class Connector:
             nobody_was_asked and self._attempts
         ):  # the answer of the name was there already: it is the loop that was late
             return self._start_wait()
+        self._loop.counts["timeouts_connect"] += 1
         text = f"can't connect to {self._address} in {self._timeout:g} s, which is connect_timeout"
         return self.failed(ConnectionTimeout(text))
 

@@ -6,14 +6,17 @@ is called, and is looked at again after it.
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable
 from enum import Enum
+from operator import attrgetter
 from selectors import EVENT_READ
 from socket import socket
 from typing import Any
 
 from ..loop import EventLoop
+from ..loop.report import say
 from ..loop.watch import nothing_to_do
 from . import _stream, sockets
 from .buffers import SEND_AT_ONCE
@@ -44,7 +47,12 @@ MOVES = {
 
 _LIBRARY = __name__.rpartition("transport.")[0]  # "reactor.", or where a vendored copy lies
 
+TRAFFIC = ("bytes_received", "bytes_sent", "frames_received", "frames_sent", "writes_dropped")  # counts of a stream
+
 OnEnd = Callable[[Any, "BaseException | None", socket], object]
+
+_traffic_of = attrgetter(*TRAFFIC)
+_log = logging.getLogger(__name__)
 
 
 class Core:
@@ -184,6 +192,8 @@ class Core:
         if self._deadlines is not None:
             self._deadlines.close()
         self._loop.defer_close(self._finish)
+        if self._cause is not None:
+            say(_log, logging.DEBUG, "the connection with %r ends: %s", self._peername, self._cause)
 
     def _finish(self) -> None:
         cause, self._cause = self._cause, None
@@ -205,6 +215,10 @@ class Core:
         self._on_secured = nothing_to_do
         if on_end is not None:
             on_end(self, cause, self._sock)
+
+    def traffic(self) -> tuple[int, ...]:
+        """Return what `TRAFFIC` names, of this connection."""
+        return _traffic_of(self._stream)
 
     def _move(self, state: State) -> None:
         assert state in MOVES[self._state], f"{self._state} to {state}"

@@ -131,6 +131,7 @@ class Listener:
             if not sockets.refuse(self._sock, _stream.take_next):
                 break
             self.shed += 1
+            self._loop.counts["shed"] += 1
         self._reserve = sockets.take_descriptor()
 
     def _hold_off(self, exc: OSError) -> None:

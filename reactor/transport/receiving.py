@@ -16,6 +16,8 @@ class Receiving(Core):
 
     def pause_reading(self) -> None:
         """Deliver nothing until `resume_reading()`; not even messages that are decoded already. Idempotent."""
+        if not self._paused:
+            self._loop.counts["pauses_reading"] += 1
         self._paused = True
         self._stop_waiting("frame_timeout")  # it is not the peer who is slow now
         self._tell_stream()

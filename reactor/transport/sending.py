@@ -81,6 +81,7 @@ class Sending(Core):
         """Tell the protocol once that more than `high` bytes wait."""
         if self._state is State.OPEN and not self._writing_paused and self._stream.waiting > self._high:
             self._writing_paused = True
+            self._loop.counts["pauses_writing"] += 1
             self._tell_stream()
             self._stream.defer()  # who is paused without need is told at the end of the turn
             self.call(self._protocol.pause_writing)
@@ -99,6 +100,7 @@ class Sending(Core):
         """See what a send has left to wait for."""
         stream = self._stream
         if stream.unsent:
+            self._loop.counts["partial_sends"] += 1
             stream.blocked = True
             self._await_progress(count > 0)
             self._watch.on_write = self._write_ready

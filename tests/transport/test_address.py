@@ -51,6 +51,7 @@ def test_socket_addresses_are_written_as_people_would() -> None:
     assert format_address(("fe80::1%eth0", 80, 0, 2)) == "[fe80::1%eth0]:80"
     assert format_address("/run/x.sock") == "unix:/run/x.sock"
     assert format_address("") == "unix:(unnamed)"
+    assert format_address(b"\0name") == format_address("\0name") == "unix:@name"
 
 
 def test_only_numbers_have_a_family() -> None:

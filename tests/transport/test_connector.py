@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -508,6 +509,18 @@ def test_it_tries_again_after_longer_and_longer_waits_then_fails_once(
     assert refuses.times == [0, 1, 3, 6]
     assert [str(each) for each in outcome.failures] == ["[Errno 111] refusal 4"]
     assert told.stats()["timers"] == 0
+
+
+def test_each_try_that_is_followed_by_another_has_a_line_at_debug(
+    told: Reactor, clock: ManualClock, refuses: Refuses, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        retry(told, Outcome(), STEADY)
+        pass_time(told, clock, 20)
+    assert [(record.name, record.levelno, record.getMessage()) for record in caplog.records] == [
+        ("reactor.transport.connector", logging.DEBUG, f"no connection to 127.0.0.1:80: [Errno 111] {text}")
+        for text in ("refusal 1. Next try in 1 s", "refusal 2. Next try in 2 s", "refusal 3. Next try in 3 s")
+    ]
 
 
 def test_without_retry_it_tries_once(told: Reactor, clock: ManualClock, refuses: Refuses) -> None:
