@@ -9,7 +9,6 @@ import ssl
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import chain
-from operator import add
 from typing import Any
 
 from .arguments import check_connecting, check_door, check_host, check_listening, path_of
@@ -57,7 +56,6 @@ class Reactor(EventLoop):
         self._dialled: dict[Connection, None] = {}  # connections that no server has
         self._lingers = Lingers(self, self._memory, self._lingered)
         self._closing = False
-        self._past = [0] * len(TRAFFIC)  # what has come and gone over connections that are over
 
     # --- doors
 
@@ -270,7 +268,7 @@ class Reactor(EventLoop):
         """Forget a connection that is over; close its socket at once, or return who does when its bytes arrived."""
         if server is None:
             self._dialled.pop(connection, None)
-        self._past = list(map(add, self._past, connection.traffic()))
+        connection.leave_traffic()
         if not connection.may_lose_bytes():
             sockets.close(sock, connection.reset)
             self._descriptor_freed()
@@ -300,6 +298,7 @@ class Reactor(EventLoop):
         - What ran out: `timeouts_connect` and so on, for each timeout of `Limits`.
         """
         traffic = chain((each.traffic() for each in self._dialled), *(server.traffic() for server in self._servers))
+        ended = [self.counts[name] for name in TRAFFIC]
         counts = {name: self.counts[name] for name in _COUNTED}
         return {
             **super().stats(),
@@ -307,7 +306,7 @@ class Reactor(EventLoop):
             "servers": sum(not server.closed for server in self._servers),
             "refused": counts["refused_max_connections"] + counts["refused_max_per_peer"],
             **counts,
-            **dict(zip(TRAFFIC, map(sum, zip(self._past, *traffic, strict=True)), strict=True)),
+            **dict(zip(TRAFFIC, map(sum, zip(ended, *traffic, strict=True)), strict=True)),
         }
 
     def close(self) -> None:

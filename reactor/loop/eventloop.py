@@ -7,7 +7,7 @@ import selectors
 import threading
 import time
 import weakref
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
@@ -59,7 +59,7 @@ class EventLoop(Turn):
         self._inbox = threading.RLock()  # held while another thread, or a signal handler, leaves a call
         self._running = self._in_turn = self._closed = False
         self._reports = 0
-        self.counts: Counter[str] = Counter()  # what transports count, by the names that `Reactor.stats()` has for it
+        self.counts: dict[str, int] = defaultdict(int)  # what transports count, by the names in `Reactor.stats()`
         _loops.add(self)
 
     # --- running
