@@ -168,6 +168,16 @@ class Server:
         """Yield what has come and gone over each connection."""
         return (each.traffic() for each in self._connections)
 
+    def mend(self) -> None:
+        """Count anew, and listen anew, behind an exception out of nowhere."""
+        hosts = [_host_of(each.get_extra_info("peername")) for each in self._connections]
+        self._per_peer = Counter([*hosts, *self._lingers.values()])
+        for listener in self._listeners:
+            listener.mend()
+        for connection in list(self._connections):
+            connection.mend()
+        self._look_whether_over()
+
     def _is_full(self) -> bool:
         return _reached(self._limits.max_connections, len(self._connections))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import time
 from collections.abc import Callable
@@ -39,6 +40,13 @@ def run_until(loop: EventLoop, condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"{condition} never held"
         loop.run_once(0.05)
+
+
+def wakeup_fd() -> int:
+    """Return where the process's signals ring."""
+    fd = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(fd)
+    return fd
 
 
 class Recorder(Protocol):

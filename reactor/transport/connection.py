@@ -194,5 +194,24 @@ class Connection(Receiving, Sending):
         else:
             self._lose(exc, reset=True)
 
+    def _mend_state(self) -> None:
+        if self._state is State.NEW and self._tls is None:
+            self.start()
+        elif self._state is State.CLOSING:
+            self._bound_close()
+            self._end_closing()
+        elif self._cause is not None:
+            self.close()
+        elif self._stream.reading or self._shakes_hands():
+            self._loop.call_soon(self._go_on_anew)
+        if self._unsendable is not None:
+            self._loop.call_after_look(self._give_up)
+        if self._draining:
+            self.close_when_quiet()
+
+    def _go_on_anew(self) -> None:
+        if self._stream.reading or self._shakes_hands():
+            self._stream.resume()
+
     def __repr__(self) -> str:
         return f"<Connection {self._state.value} peer={self._peername!r}>"

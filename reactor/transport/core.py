@@ -60,7 +60,7 @@ class Core:
 
     __slots__ = (
         "__weakref__", "_bounded_at", "_cause", "_deadlines", "_draining", "_ended", "_ending", "_extra", "_go_on_due",
-        "_high", "_holds", "_limits", "_loop", "_low", "_on_end", "_on_secured", "_patience", "_paused", "_peer_ended",
+        "_high", "_holds", "_finished", "_limits", "_loop", "_low", "_on_end", "_on_secured", "_patience", "_paused", "_peer_ended",
         "_peername", "_protocol", "_received", "_sock", "_state", "_stream", "_tls", "_told", "_unsendable", "_watch",
         "_writing_paused", "made", "reset",
     )  # fmt: skip
@@ -96,7 +96,7 @@ class Core:
         self._received = 0  # bytes that had come when a wait was looked at last
         self._bounded_at = -1  # the offset of the frame, or of the piece of it, that frame_timeout runs for
         self._on_secured: Callable[[], object] = nothing_to_do
-        self.made = self.reset = False
+        self.made = self.reset = self._finished = False
         self._deadlines: Deadlines | None = None  # as long as there was no wait
         self._watch = loop.watch(sock, nothing_to_do, nothing_to_do)
         self._stream = _stream.Stream(sock, memory, self, loop.defer_flush)  # type: ignore[arg-type]
@@ -196,9 +196,10 @@ class Core:
             say(_log, logging.DEBUG, "the connection with %r ends: %s", self._peername, self._cause)
 
     def _finish(self) -> None:
-        cause, self._cause = self._cause, None
+        cause = self._cause
         try:
-            if self.made:
+            if self.made and not self._finished:
+                self._finished = True
                 self._protocol.connection_lost(cause)
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -209,12 +210,32 @@ class Core:
 
     def _let_go_of_all(self, cause: BaseException | None) -> None:
         """Be no part of a cycle, so that nothing of an ended connection waits for the collector."""
-        on_end, self._on_end = self._on_end, None
         self._stream.forget(_GONE)
-        self._protocol = self._unsendable = None
+        self._protocol = self._unsendable = self._cause = None
         self._on_secured = nothing_to_do
-        if on_end is not None:
-            on_end(self, cause, self._sock)
+        if self._on_end is not None:
+            self._on_end(self, cause, self._sock)
+            self._on_end = None
+
+    def mend(self) -> None:
+        """Put in order what an exception out of nowhere has left between two lines. May be done at any time, and twice.
+
+        Each line here asks for what the state says is due, and costs nothing where it is under way.
+        """
+        if self._state is State.LOST:
+            if self._on_end is not None:
+                self._watch.close()
+                self._loop.defer_close(self._finish)
+            return
+        if self._deadlines is not None:
+            self._deadlines.mend()
+        self._go_on_due = False
+        self._stream.defer_anew()
+        self._tell_stream()
+        self._mend_state()
+
+    def _mend_state(self) -> None:
+        raise NotImplementedError
 
     def traffic(self) -> tuple[int, ...]:
         """Return what `TRAFFIC` names, of this connection."""

@@ -62,6 +62,11 @@ class Deadlines:
             self._timer.cancel()
             self._timer = None
 
+    def mend(self) -> None:
+        """Look anew, whatever became of the timer."""
+        if self._due:
+            self._arm(min(due for due, _ in self._due.values()))
+
     def _arm(self, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
