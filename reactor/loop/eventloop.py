@@ -122,13 +122,14 @@ class EventLoop(Turn):
 
     def _leave_turn(self) -> None:
         self._in_turn = False
-        if self._stalls.began is not None:
-            self._stalls.turn_ended()
         if not self._running:
             self._stopping = False  # it counted for this turn
         try:
+            if self._stalls.began is not None:
+                self._stalls.turn_ended()
             self._signals.take_bell_down()
         finally:  # again, if a signal handler has raised in the midst of it
+            self._stalls.began = None
             self._signals.take_bell_down()
 
     def stop(self) -> None:

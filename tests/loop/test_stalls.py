@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import math
 import sys
@@ -10,10 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from interruption import Interruption, OutOfNowhere, raise_out_of_nowhere
 
 from reactor import EventLoop
 from reactor.loop.stalls import Stalls
-from reactor.testing import ManualClock
+from reactor.testing import ManualClock, MemorySelector
 
 PATIENCE = 20.0  # seconds until what never comes fails the test
 AFTER = 0.01
@@ -199,6 +202,21 @@ def test_a_turn_that_a_keyboard_interrupt_leaves_is_over(loop: EventLoop, clock:
     clock.advance(60)
     loop.run_once(0)
     assert loop.stats()["longest_turn"] == 1_000_000
+
+
+def test_a_turn_that_is_interrupted_anywhere_is_over(clock: ManualClock) -> None:
+    for number in itertools.count():
+        with EventLoop(MemorySelector(), clock) as loop:
+            loop.report_stalls(math.inf)
+            loop.call_soon(clock.advance, 1)
+            with contextlib.suppress(OutOfNowhere), Interruption(number, raise_out_of_nowhere) as interruption:
+                loop.run_once(0)
+            clock.advance(60)
+            loop.run_once(0)
+            assert loop.stats()["longest_turn"] <= 1_000_000, interruption.met
+        if not interruption.met:
+            break
+    assert number > 10
 
 
 def test_a_callback_that_blocks_is_told_of_while_it_blocks(real: EventLoop, run: Run) -> None:
