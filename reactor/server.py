@@ -145,6 +145,7 @@ class Server:
             connection = self._establish(sock, peer)
         finally:
             if connection is None:
+                sockets.close(sock, reset=True)
                 self._leave(host)
         if connection is None:
             return None

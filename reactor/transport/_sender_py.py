@@ -142,6 +142,8 @@ class Sender:
 
     def defer_anew(self) -> None:
         """Do the same, whatever became of an earlier time: an exception out of nowhere may have come between."""
+        self._out.recount()
+        self._new.recount()
         self._flush_due = False
         self.defer()
 

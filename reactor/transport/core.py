@@ -59,10 +59,10 @@ class Core:
     """The state of a connection and how it ends; `Receiving`, `Sending` and `Connection` are the rest of it."""
 
     __slots__ = (
-        "__weakref__", "_bounded_at", "_cause", "_deadlines", "_draining", "_ended", "_ending", "_extra", "_go_on_due",
-        "_high", "_holds", "_finished", "_limits", "_loop", "_low", "_on_end", "_on_secured", "_patience", "_paused", "_peer_ended",
-        "_peername", "_protocol", "_received", "_sock", "_state", "_stream", "_tls", "_told", "_unsendable", "_watch",
-        "_writing_paused", "made", "reset",
+        "__weakref__", "_bounded_at", "_cause", "_deadlines", "_draining", "_ended", "_ending", "_extra", "_finished",
+        "_go_on_due", "_half_open", "_high", "_holds", "_limits", "_loop", "_low", "_on_end", "_on_secured",
+        "_patience", "_paused", "_peer_ended", "_peername", "_protocol", "_received", "_sock", "_state", "_stream",
+        "_tls", "_told", "_unsendable", "_watch", "_writing_paused", "made", "reset",
     )  # fmt: skip
 
     def __init__(
@@ -88,7 +88,7 @@ class Core:
         self._cause: BaseException | None = None
         self._unsendable: Exception | None = None  # why no more can be sent
         self._ending = self._ended = False  # ending: write_eof() was called; ended: FIN was sent
-        self._peer_ended = self._told = False  # told: the protocol knows that the peer has ended
+        self._peer_ended = self._told = self._half_open = False  # told: the protocol knows that the peer has ended
         self._paused = self._writing_paused = self._go_on_due = self._draining = False
         self._high, self._low = limits.high_water, limits.low_water
         self._patience = limits.close_timeout
@@ -185,6 +185,10 @@ class Core:
             return
         self._cause = self._cause or self._unsendable or cause
         self._move(State.LOST)
+        self._stop()
+
+    def _stop(self) -> None:
+        """Give up everything but the protocol. May be done twice."""
         self._stream.drop()
         self._watch.close()
         if self._told:
@@ -224,15 +228,20 @@ class Core:
         """
         if self._state is State.LOST:
             if self._on_end is not None:
-                self._watch.close()
-                self._loop.defer_close(self._finish)
+                self._stop()
             return
         if self._deadlines is not None:
             self._deadlines.mend()
         self._go_on_due = False
+        if self._stream.blocked:
+            self._await_room(progress=False)
         self._stream.defer_anew()
         self._tell_stream()
         self._mend_state()
+
+    def _await_room(self, progress: bool) -> None:
+        """Go on sending when the socket has room."""
+        raise NotImplementedError
 
     def _mend_state(self) -> None:
         raise NotImplementedError
@@ -339,7 +348,10 @@ class Core:
 
     def callback_raised(self, exc: BaseException) -> None:
         if isinstance(exc, (KeyboardInterrupt, SystemExit)):
-            raise exc
+            try:
+                raise exc
+            finally:
+                del exc  # or it and this frame would know each other
         _report(self._loop, exc, self, self._protocol)
         if self._state is State.NEW:
             self._lose(exc)

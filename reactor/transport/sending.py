@@ -101,15 +101,18 @@ class Sending(Core):
         stream = self._stream
         if stream.unsent:
             self._loop.counts["partial_sends"] += 1
-            stream.blocked = True
-            self._await_progress(count > 0)
-            self._watch.on_write = self._write_ready
-            self._want(self._watch.mask | EVENT_WRITE)
+            self._await_room(count > 0)
             self._tell_stream()
         elif self._watch.mask & EVENT_WRITE:
             self._stop_sending()
         if not self._to_leave():
             self._all_sent()
+
+    def _await_room(self, progress: bool) -> None:
+        self._stream.blocked = True
+        self._await_progress(progress)
+        self._watch.on_write = self._write_ready
+        self._want(self._watch.mask | EVENT_WRITE)
 
     def _await_progress(self, progress: bool) -> None:
         if self._state is State.CLOSING:

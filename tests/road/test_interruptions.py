@@ -1,7 +1,7 @@
 """Interruptions: a busy server, and exceptions out of nowhere: nothing is lost, comes twice, or is left.
 
 Our own Ctrl-C is kept while the library runs, on both twins. What a signal handler of somebody else's raises comes
-anywhere: the pure twin, whose every step is a bytecode, may then lose what it has in hand, as docs/design.md says.
+anywhere: the pure twin, whose every step is a bytecode, may then lose the bytes that it has in hand, and nothing else.
 REACTOR_INTERRUPTIONS sets how many come at random points, beside one at each point of a turn.
 """
 
@@ -13,6 +13,7 @@ import random
 import signal
 from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 from interruption import Interruption, interrupt_twice, raise_out_of_nowhere
@@ -32,19 +33,23 @@ def pythons_own_handler() -> Iterator[None]:
     assert after is signal.default_int_handler
 
 
+@pytest.fixture(params=[interrupt_twice, raise_out_of_nowhere])
+def act(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
 @pytest.fixture(params=["tcp", "tls"])
-def busy(request: pytest.FixtureRequest, twin: ModuleType, contexts: Contexts) -> Callable[[], Busy]:
+def busy(
+    request: pytest.FixtureRequest, twin: ModuleType, contexts: Contexts, act: Callable[[], None]
+) -> Callable[[], Busy]:
     made = contexts() if request.param == "tls" else None
-    return lambda: Busy(made)
 
+    def begin() -> Busy:
+        server = Busy(made)
+        server.lossy = act is raise_out_of_nowhere and twin.__name__.endswith("_py")
+        return server
 
-@pytest.fixture(params=["Ctrl-C", "out of nowhere"])
-def act(request: pytest.FixtureRequest, twin: ModuleType) -> Callable[[], None]:
-    if request.param == "Ctrl-C":
-        return interrupt_twice
-    if twin.__name__.endswith("_py"):
-        pytest.skip("the pure twin may lose what it has in hand: docs/design.md, Interrupts")
-    return raise_out_of_nowhere
+    return begin
 
 
 def run_for_two_turns(net: Reactor) -> None:
