@@ -98,8 +98,8 @@ if sys.platform == "linux":
                 return super().unregister(fileobj)  # one that has been closed since, or never was
             try:
                 self._selector.unregister(key.fd)
-            except OSError:
-                pass  # closed since
+            except OSError:  # closed since; suppress() costs as much as all of this
+                return key
             return key
 
         def key_of(self, fileobj: Any) -> selectors.SelectorKey | None:
