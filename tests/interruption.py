@@ -36,8 +36,9 @@ class Interruption:
     """Does something once, at the n-th such point in the library's code from now on."""
 
     def __init__(self, number: int, act: Callable[[], object]) -> None:
-        self._left = number
+        self._number = number
         self._act = act
+        self.passed = 0  # points
         self.met = ""
 
     def __enter__(self) -> Interruption:
@@ -55,8 +56,8 @@ class Interruption:
 
     def _step(self, frame: FrameType, event: str, arg: object) -> Any:
         if event == "opcode" and frame.f_lasti in points_of(frame.f_code):
-            self._left -= 1
-            if self._left < 0:
+            self.passed += 1
+            if self.passed > self._number:
                 sys.settrace(None)
                 frame.f_trace = None
                 name = Path(frame.f_code.co_filename).name

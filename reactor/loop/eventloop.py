@@ -17,7 +17,7 @@ from .ends import Ends
 from .handle import Handle, check_plain, handle_of, refuse_uncallable
 from .interrupts import Interrupts
 from .look import FullLook
-from .poller import default_selector
+from .poller import default_selector, key_of
 from .report import log_context
 from .signals import Signals
 from .stalls import Stalls, check_after
@@ -47,6 +47,7 @@ class EventLoop(Turn):
         self, selector: selectors.BaseSelector | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(default_selector() if selector is None else selector, clock)
+        self._key_of = key_of(self._selector)
         self._waker = Waker()
         self._bell = Watch(self._selector, self._waker, self._waker.drain, nothing_to_do)
         self._bell.want(_READ)
@@ -201,11 +202,16 @@ class EventLoop(Turn):
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> Handle:
         """Do what `call_soon()` does, from any thread. Raises RuntimeError once the loop is closed."""
-        handle = handle_of(callback, args)
+        try:
+            handle = Handle(callback, *args)
+        except TypeError:
+            refuse_uncallable(callback)
         with self._inbox:
-            self._check_open()
+            if self._closed:
+                self._check_open()
             self._ready.append(handle)
-            self._waker.wake()
+            if not self._waker.rung:
+                self._waker.wake()
         return handle
 
     def call_after_look(self, callback: Callable[..., object], *args: Any) -> Handle:
@@ -222,7 +228,8 @@ class EventLoop(Turn):
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call after `delay` seconds, never early; equal deadlines first in, first out."""
-        return self.call_at(self._clock() + delay, callback, *args)
+        self._check_open()
+        return self._timers.add(self._clock() + delay, callback, args)
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call once `time()` is `when` or more."""
@@ -290,7 +297,7 @@ class EventLoop(Turn):
 
     def _callbacks_of(self, fd: Any) -> Callbacks | None:
         """Return what is set for a file. Raises RuntimeError if it isn't the user's to watch."""
-        key = self._selector.get_map().get(fd)
+        key = self._key_of(fd)
         if key is None:
             return None
         if not isinstance(key.data, Callbacks):

@@ -8,6 +8,13 @@ from functools import partial
 from typing import Any, NoReturn
 
 
+def nothing() -> None:
+    """What a cancelled handle calls."""
+
+
+_CANCELLED: tuple[Any, ...] = (nothing, (), {}, None)
+
+
 class Handle(partial):  # type: ignore[type-arg]  # 3.10 has it in annotations alone
     """A scheduled call. `cancel()` at any time before it; loop thread only.
 
@@ -15,12 +22,13 @@ class Handle(partial):  # type: ignore[type-arg]  # 3.10 has it in annotations a
     between the queue that it has left and its callback.
     """
 
-    cancelled = False
+    @property
+    def cancelled(self) -> bool:
+        return self.func is nothing
 
     def cancel(self) -> None:
         """Never make the call. What it would have used is let go at once, not when it would have been due."""
-        self.__setstate__((_nothing, (), {}, None))  # type: ignore[attr-defined]  # how a partial is told anew
-        self.cancelled = True
+        self.__setstate__(_CANCELLED)  # type: ignore[attr-defined]  # how a partial is told anew
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'cancelled' if self.cancelled else repr(self.func)}>"
@@ -42,7 +50,3 @@ def check_plain(name: str, value: object) -> None:
     """Refuse a callback of which a call would run nothing. Too dear for what is called every turn."""
     if inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value):
         raise TypeError(f"{name} is {value!r}, which is async, and nobody would await it: callbacks are plain")
-
-
-def _nothing() -> None:
-    """What a cancelled handle calls."""

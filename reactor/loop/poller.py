@@ -45,6 +45,13 @@ def default_selector() -> selectors.BaseSelector:
     return EpollSelector() if sys.platform == "linux" else selectors.DefaultSelector()
 
 
+def key_of(selector: selectors.BaseSelector) -> Callable[[Any], Any]:
+    """Return what finds the registration of a file, or None."""
+    if sys.platform == "linux" and isinstance(selector, EpollSelector):
+        return selector.key_of
+    return lambda fileobj: selector.get_map().get(fileobj)
+
+
 def _select(selector: selectors.BaseSelector, timeout: float | None) -> Ready:
     return [(key.data, mask) for key, mask in selector.select(timeout)]
 
@@ -52,15 +59,52 @@ def _select(selector: selectors.BaseSelector, timeout: float | None) -> Ready:
 if sys.platform == "linux":
     from select import EPOLLIN, EPOLLOUT, epoll
 
+    _EPOLL_MASKS = (0, EPOLLIN, EPOLLOUT, EPOLLIN | EPOLLOUT)
+
+    def _number_of(fileobj: Any) -> int:
+        """Return the descriptor of a file, -1 if it has none."""
+        if type(fileobj) is int:
+            return fileobj
+        try:
+            return int(fileobj.fileno())
+        except (AttributeError, TypeError, ValueError):
+            return -1
+
     def _mask_of(event: int) -> int:
         """Translate epoll's bits: an error or a hang-up is for whoever is interested in anything."""
         return (_READ if event & ~EPOLLOUT else 0) | (_WRITE if event & ~EPOLLIN else 0)
 
     class EpollSelector(selectors.EpollSelector):
-        """The standard library's, and `poll()`."""
+        """The standard library's, and `poll()`. What it registers and forgets costs half: no call in Python below."""
 
         _selector: epoll  # these two are the base's, so named in every Python since 3.4
         _fd_to_key: dict[int, selectors.SelectorKey]
+
+        def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+            fd = _number_of(fileobj)
+            if fd in self._fd_to_key or not 0 < events <= _READ | _WRITE:
+                return super().register(fileobj, events, data)  # which says what is wrong
+            self._fd_to_key[fd] = key = tuple.__new__(selectors.SelectorKey, (fileobj, fd, events, data))
+            try:
+                self._selector.register(fd, _EPOLL_MASKS[events])
+            except BaseException:
+                del self._fd_to_key[fd]
+                raise
+            return key
+
+        def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+            key = self._fd_to_key.pop(_number_of(fileobj), None)
+            if key is None:
+                return super().unregister(fileobj)  # one that has been closed since, or never was
+            try:
+                self._selector.unregister(key.fd)
+            except OSError:  # closed since; suppress() costs as much as all of this
+                return key
+            return key
+
+        def key_of(self, fileobj: Any) -> selectors.SelectorKey | None:
+            """Return the registration that a file's number has, or None."""
+            return self._fd_to_key.get(_number_of(fileobj))
 
         def poll(self, timeout: float | None = None) -> Ready:
             """Return the data of at most `_MOST_EVENTS` registrations, and what each is ready for."""

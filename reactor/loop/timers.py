@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from math import isnan
+from math import inf
 from typing import Any
 
-from .handle import Handle, refuse_uncallable
+from .handle import Handle, nothing, refuse_uncallable
 
+_FIRST = -inf
 _COMPACT_FROM = 64  # below this many cancelled timers the heap isn't worth rebuilding
 
 
@@ -28,8 +29,8 @@ class Timer(Handle):
         self._queue.push(self)
 
     def cancel(self) -> None:
-        if not self.cancelled:
-            super().cancel()
+        if self.func is not nothing:
+            Handle.cancel(self)
             self._queue.note_cancelled()
 
 
@@ -42,13 +43,18 @@ class TimerQueue:
         self._cancelled = 0  # about how many of the heap are: those too that had left it before
 
     def add(self, when: float, callback: Callable[..., object], args: tuple[Any, ...], interval: float = 0.0) -> Timer:
-        if isnan(when):  # it compares with nothing, and would break the order of all others
+        if not when >= _FIRST:  # nan compares with nothing, and would break the order of all others
             raise ValueError(f"the deadline is {when!r}, it must be a number of seconds")
-        timer = self.make(callback, args)
+        try:
+            timer = Timer(callback, *args)
+        except TypeError:
+            refuse_uncallable(callback)
+        timer._queue = self
         timer.when = when
         if interval:
             timer.interval = interval
-        self.push(timer)
+        self._added = added = self._added + 1
+        heappush(self.heap, (when, added, timer))
         return timer
 
     def make(self, callback: Callable[..., object], args: tuple[Any, ...]) -> Timer:
@@ -76,7 +82,7 @@ class TimerQueue:
     def next_deadline(self) -> float | None:
         """Return when the first timer is due."""
         heap = self.heap
-        while heap and heap[0][2].cancelled:
+        while heap and heap[0][2].func is nothing:
             heappop(heap)
             self._cancelled -= 1
         return heap[0][0] if heap else None
@@ -90,7 +96,7 @@ class TimerQueue:
     def note_cancelled(self) -> None:
         self._cancelled += 1
         if self._cancelled > _COMPACT_FROM and 2 * self._cancelled > len(self.heap):
-            heap = [entry for entry in self.heap if not entry[2].cancelled]
+            heap = [entry for entry in self.heap if entry[2].func is not nothing]
             heapify(heap)
             self.heap, self._cancelled = heap, 0
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, TypeVar
 
-from .handle import Handle
+from .handle import Handle, nothing
 from .look import FullLook
 from .poller import Ready, poll_of
 from .timers import Timer, TimerQueue
@@ -133,8 +133,9 @@ class Turn:
         if deadline is not None and deadline <= (now := self._clock()):
             self._timers.take_due(now, self._due)
         for _, _, timer in _taken_from(self._due):
-            self._timers_run += not timer.cancelled
-            self._calls += not timer.cancelled
+            is_wanted = timer.func is not nothing
+            self._timers_run += is_wanted
+            self._calls += is_wanted
             self._again = timer if timer.interval else None
             try:
                 timer()
@@ -151,9 +152,9 @@ class Turn:
 
     def _run_all(self, handles: deque[Handle]) -> None:
         for handle in _taken_from(handles):
-            self._calls += not handle.cancelled
+            self._calls += handle.func is not nothing
             try:
-                handle()  # which does nothing if it was cancelled
+                handle()  # which calls nothing() if it was cancelled
             except BaseException as exc:
                 self._callback_raised(exc, handle)
 

@@ -16,7 +16,7 @@ class Waker:
         self._inside, self._outside = socket.socketpair()
         self._inside.setblocking(False)
         self._outside.setblocking(False)
-        self._rung = False
+        self.rung = False  # since the last drain()
         self.rings = 0
         self.pass_on: Callable[[bytes], object] | None = None  # what is told of the rings, while somebody wants to be
 
@@ -30,16 +30,16 @@ class Waker:
 
     def wake(self) -> None:
         """Make the selector return. Any thread; takes no lock, so a signal handler may call it."""
-        if self._rung:
+        if self.rung:
             return
-        self._rung = True
+        self.rung = True
         self.rings += 1
         try:
             self._outside.send(b"\0")
         except BlockingIOError:
             pass  # full of rings, so the selector wakes
         except OSError:  # nobody was woken: swallowing that would be a hang
-            self._rung = False
+            self.rung = False
             raise
 
     def drain(self) -> None:
@@ -47,14 +47,14 @@ class Waker:
 
         A signal handler may raise anywhere in here: then the next ring is sent all the same.
         """
-        self._rung = False
+        self.rung = False
         with suppress(BlockingIOError):
             while rings := self._inside.recv(_MOST_RINGS):
                 if self.pass_on is not None:
                     self.pass_on(rings)
                 if len(rings) < _MOST_RINGS:
                     break
-        self._rung = False
+        self.rung = False
 
     def close(self) -> None:
         self._inside.close()
