@@ -93,6 +93,7 @@ class Connector:
 
     def close(self) -> None:
         """Give up: no callback comes any more. A connection that is made already stays. Idempotent, at any moment."""
+        self._loop.check_thread("close")
         if not self.closed:
             self._end_round()
             on_close = self._on_close
