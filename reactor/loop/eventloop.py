@@ -21,12 +21,14 @@ from .owner import Owned
 from .poller import default_selector
 from .report import log_context
 from .signals import Signals
-from .threads import Threads
+from .threads import Outcome, Threads
 from .timers import Timer, TimerQueue
 from .wakeup import Waker
 from .watch import Callbacks, Watch, nothing_to_do
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_MOST_THREADS = 8  # for calls that wait, on files for one, not for calls that compute
+_MOST_DAEMONS = 16  # a name server that is silent has each name wait for half a minute
 
 T = TypeVar("T")
 Loop = TypeVar("Loop", bound="EventLoop")
@@ -53,7 +55,8 @@ class EventLoop(Owned):
         self._ends = Ends(self._selector)
         self._signals = Signals(self._waker, self._ready.append)
         self._interrupts = Interrupts(self.stop)
-        self._threads = Threads(self.call_soon_threadsafe)
+        self._threads = Threads(self.call_soon_threadsafe, _MOST_THREADS, daemon=False)
+        self._daemons = Threads(self.call_soon_threadsafe, _MOST_DAEMONS, daemon=True)
         self._exception_handler: ExceptionHandler | None = None
         self._inbox = threading.RLock()  # held while another thread, or a signal handler, leaves a call
         self._reports = 0
@@ -148,6 +151,7 @@ class EventLoop(Owned):
             self._closed = True
             self._owner = None
         self._threads.close()
+        self._daemons.close()
         self._signals.close()
         for queue in (self._ready, self._due, self._flushes, self._closes):
             queue.clear()
@@ -237,9 +241,29 @@ class EventLoop(Owned):
     def run_in_thread(
         self, function: Callable[..., T], *args: Any, on_done: Callable[[Future[T]], object] | None = None
     ) -> Future[T]:
-        """Run a blocking call in a thread; `on_done(future)` is then called on the loop thread."""
+        """Run a blocking call in a thread, 8 at once at most; `on_done(future)` is then called on the loop thread.
+
+        Whatever it raises is in the future. When that is let go of and nobody has asked it for `result()` or
+        `exception()`, the exception handler is told, on the loop thread; once the loop is closed, the log. `close()`
+        drops calls that haven't begun. The process doesn't end before those that have are done: they may write a file.
+        """
         self._refuse("run_in_thread")
-        return self._threads.submit(function, args, on_done)
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        future: Future[T] = Outcome(name, self.call_soon_threadsafe, self.call_exception_handler)
+        self._threads.submit(future, function, args, on_done)
+        return future
+
+    def run_in_daemon(
+        self, function: Callable[..., T], *args: Any, on_done: Callable[[Future[T]], object]
+    ) -> Future[T]:
+        """Run a call that may hang, as looking up a name does, in a thread that never holds up the end of the process.
+
+        These have places of their own, 16 at once. `on_done(future)` is called on the loop thread.
+        """
+        self._refuse("run_in_daemon")
+        future: Future[T] = Future()
+        self._daemons.submit(future, function, args, on_done)
+        return future
 
     # --- file objects
 

@@ -27,6 +27,7 @@ USES: dict[str, Use] = {
     "call_at": lambda loop, sock: loop.call_at(0, pytest.fail),
     "call_every": lambda loop, sock: loop.call_every(1, pytest.fail),
     "run_in_thread": lambda loop, sock: loop.run_in_thread(pytest.fail),
+    "run_in_daemon": lambda loop, sock: loop.run_in_daemon(pytest.fail, on_done=pytest.fail),
     "add_reader": lambda loop, sock: loop.add_reader(sock, pytest.fail),
     "add_writer": lambda loop, sock: loop.add_writer(sock, pytest.fail),
     "remove_reader": lambda loop, sock: loop.remove_reader(sock),
@@ -40,6 +41,7 @@ USES: dict[str, Use] = {
 HARMLESS: dict[str, Use] = {  # the same, where they are taken
     "call_soon": lambda loop, sock: loop.call_soon(id, 0),
     "run_in_thread": lambda loop, sock: loop.run_in_thread(int),
+    "run_in_daemon": lambda loop, sock: loop.run_in_daemon(int, on_done=id),
     "call_exception_handler": lambda loop, sock: loop.set_exception_handler(print),
 }
 ASKS: dict[str, Callable[[EventLoop], object]] = {
