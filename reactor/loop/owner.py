@@ -20,7 +20,7 @@ class Owned(Turn):
     `runs_on[0]` is that thread too, in a place that C can look at.
     """
 
-    __slots__ = ("_owner", "runs_on")
+    __slots__ = ("_closed", "_in_turn", "_owner", "_running", "runs_on")
 
     def __init__(self, selector: selectors.BaseSelector, clock: Callable[[], float]) -> None:
         super().__init__(selector, clock)
