@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import threading
 import time
@@ -66,6 +67,13 @@ def elsewhere_in_a_turn(loop: EventLoop, use: Callable[[], object]) -> BaseExcep
     loop.run_once(0)
     assert len(raised) == 1
     return raised[0]
+
+
+def wakeup_fd() -> int:
+    """Return where the process's signals ring."""
+    fd = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(fd)
+    return fd
 
 
 class Recorder(Protocol):
