@@ -137,7 +137,7 @@ class EventLoop(Owned):
         From any thread, and from a signal handler.
         """
         self._stopping = True
-        if self._running or self._in_turn:
+        if self._running or (self._in_turn and self._owner not in (get_ident(), None)):
             self._waker.wake()
 
     def close(self) -> None:
