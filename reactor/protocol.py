@@ -26,7 +26,11 @@ class Hold:
         """Let go. Idempotent; loop thread only."""
         let_go, self._let_go = self._let_go, None
         if let_go is not None:
-            let_go()
+            try:
+                let_go()
+            except RuntimeError:  # another thread than the loop's: it is held on
+                self._let_go = let_go
+                raise
 
     def __enter__(self) -> Hold:
         return self

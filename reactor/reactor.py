@@ -76,6 +76,7 @@ class Reactor(EventLoop):
         `sock`: a bound stream socket, or its descriptor, to listen on in place of these: an inherited one, or one of
         systemd's. It stays yours if this raises, and is the server's from then on.
         """
+        self.check_thread("listen_tcp")
         check_listening(host, backlog, sock)
         if sock is None:
             check_port(port)
@@ -101,6 +102,7 @@ class Reactor(EventLoop):
         A socket file that nobody listens on any more is replaced; `mode` are the file's permissions. `sock` as in
         `listen_tcp()`.
         """
+        self.check_thread("listen_unix")
         check_listening(None, backlog, sock)
         if path is None and sock is None:
             raise ValueError("path is None: listen_unix() needs a path, or a sock")
@@ -126,6 +128,7 @@ class Reactor(EventLoop):
         TLS fails. `sock`: a connected stream socket to use in place of connecting, once; it stays yours if this raises,
         and is the connection's from then on.
         """
+        self.check_thread("connect_tcp")
         if sock is None:
             check_host(host)
             check_port(port)
@@ -146,6 +149,7 @@ class Reactor(EventLoop):
         retry: Backoff | None = None,
     ) -> Connector:
         """Connect to a path, or to an abstract name ("@name"), as `connect_tcp()` does to a host."""
+        self.check_thread("connect_unix")
         name = "" if path is None and sock is not None else path_of(path)
         address = UnixAddress("\0" + name[1:] if name.startswith("@") else name)
         check_connecting(on_failure, retry, server_hostname, sock)
@@ -153,6 +157,7 @@ class Reactor(EventLoop):
 
     def drain(self, grace: float, on_done: Callable[[Drained], object] | None = None) -> None:
         """Drain all servers, as `Server.drain()` does; `on_done(Drained)` is called once, with the sums of all."""
+        self.check_thread("drain")
         check_drain(grace, on_done)
         results: list[Drained] = []
         servers = list(self._servers)
@@ -321,10 +326,12 @@ class Reactor(EventLoop):
 
         What was closed in good order before is not reset: this blocks until its bytes have arrived, 2 seconds at most.
         """
+        self.check_thread("close")
         if self._closing:  # connection_lost asks for what is being done
             return
         try:
             if not self._closed and not self._in_turn:
+                self._claim("close")
                 self._closing = self._in_turn = True  # connection_lost may open nothing here, and make no turn
                 self._end_all()
         finally:

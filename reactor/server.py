@@ -97,6 +97,7 @@ class Server:
 
     def close(self) -> None:
         """Accept nobody any more. Connections that stand go on. Idempotent."""
+        self._loop.check_thread("close")
         if not self.closed:
             self.closed = True
             for listener in self._listeners:
@@ -111,6 +112,7 @@ class Server:
         several calls the earliest deadline holds. `on_done(Drained)` is called when the last one has ended; never from
         inside this call. `Reactor.close()` still waits until the peers have everything.
         """
+        self._loop.check_thread("drain")
         check_drain(grace, on_done)
         if self._drain is None:
             say(_log, logging.INFO, "draining %s: %d connections, %g s", self, self.connections, grace)
@@ -122,6 +124,7 @@ class Server:
 
     def abort(self) -> None:
         """End all connections now, with a reset."""
+        self._loop.check_thread("abort")
         for connection in list(self._connections):
             connection.abort()
 

@@ -14,6 +14,13 @@ cdef class Calls:
         self.incoming, self.plain_room, self.records = session.incoming, plain_room, session.records
 
 
+cdef inline int check_thread(Sender sender, str name) except -1:
+    """Refuse who calls on another thread than the loop runs on."""
+    if sender.thread[0] != PyThread_get_thread_ident():
+        sender.owner.check_thread(name)
+    return 0
+
+
 cdef class Sender:
     """Queues what is written, and sends it at the end of the turn.
 
@@ -30,7 +37,8 @@ cdef class Sender:
     cdef readonly int64_t waiting
     cdef public object protocol
     cdef object framing  # the one in force
-    cdef object sock, owner, defer_call
+    cdef object sock, owner, defer_call, runs_on
+    cdef const uint64_t *thread  # the word that `runs_on` is: the thread that may write without asking
     cdef Calls calls  # of a session, from when it is secured: asked for in its place, so that none is ever missing
     cdef Encoder encoder
     cdef char *out  # what was written and is not in the queue yet, but for the large bodies
@@ -54,6 +62,7 @@ cdef class Sender:
         After `close()` and after the end, data is dropped and counted. Raises RuntimeError after `write_eof()`, and
         WriteBufferFull where `Limits.overflow` is "raise".
         """
+        check_thread(self, "write")
         cdef bytes chunk = as_bytes(data)
         cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk)
         if self.may_wait(size):
@@ -62,6 +71,7 @@ cdef class Sender:
 
     def writelines(self, chunks):
         """Queue chunks as one write: all of them or none."""
+        check_thread(self, "writelines")
         cdef list snapshots = [as_bytes(each) for each in chunks]
         cdef int64_t size = 0  # one chunk may be among them a million times
         cdef bytes chunk
@@ -77,6 +87,7 @@ cdef class Sender:
 
         Raises FrameTooLarge, and has then sent nothing.
         """
+        check_thread(self, "send")
         cdef bytes body = as_bytes(message), front = as_bytes(prefix)
         cdef Encoder encoder = self.encoder
         cdef Py_ssize_t size = PyBytes_GET_SIZE(body), header
@@ -100,6 +111,7 @@ cdef class Sender:
         cdef list texts
         cdef Py_ssize_t size, count, frames
         cdef bytes text
+        check_thread(self, "send_many")
         if encoder is None:
             return self.send_unlent(FramedProtocol.send_many, (messages,))
         texts = encoder.texts(messages)

@@ -6,7 +6,7 @@ two atomic operations where nobody waits, and up to a switch interval (5 ms) whe
 no descriptor: there, and nowhere else, its methods are called.
 
 No pointer is kept across a call that can run Python code, but into `memory`, which is held, and which is written by
-nobody but `receive` and `resume`: a turn is never made from inside a turn.
+nobody but `receive` and `resume`: a turn is never made from inside a turn; and into `runs_on`, which is held, too.
 """
 
 cimport cython
@@ -17,7 +17,7 @@ from cpython.list cimport PyList_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.memoryview cimport PyMemoryView_FromMemory, PyMemoryView_GET_BUFFER
 from libc.errno cimport errno
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from ..framing._codec_c cimport BODY, Decoder, Encoder
@@ -32,6 +32,9 @@ from ..protocol import FramedProtocol, watched_framing
 from . import buffers, sockets
 from ._stream_py import keep_limit
 from .tls import too_much_read
+
+cdef extern from "pythread.h":
+    unsigned long PyThread_get_thread_ident()
 
 cdef extern from "sys/socket.h":
     struct iovec:
@@ -116,12 +119,14 @@ include "_receiver.pxi"
 cdef class Stream(Receiver):
     """Moves bytes between one socket and one protocol."""
 
-    def __cinit__(self, sock, memoryview memory, owner, defer):
+    def __cinit__(self, sock, memoryview memory, owner, defer, memoryview runs_on):
         self.fd = sock.fileno()
         self.sock = sock if self.fd < 0 else None
         self.memory = memory
         self.owner = owner
         self.defer_call = defer
+        self.runs_on = runs_on
+        self.thread = <const uint64_t *>PyMemoryView_GET_BUFFER(runs_on).buf
         self.rest = self.sealed = b""
         self.ending = False
         self.join_below = JOIN_BELOW

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,32 @@ def run_until(loop: EventLoop, condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"{condition} never held"
         loop.run_once(0.05)
+
+
+def elsewhere(use: Callable[[], object]) -> BaseException | None:
+    """Call on another thread, and wait for it; return what it raised."""
+    raised: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            use()
+        except BaseException as exc:
+            raised.append(exc)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join(_PATIENCE)
+    assert not thread.is_alive()
+    return raised[0] if raised else None
+
+
+def elsewhere_in_a_turn(loop: EventLoop, use: Callable[[], object]) -> BaseException | None:
+    """Call on another thread while the loop is in a turn; return what it raised."""
+    raised: list[BaseException | None] = []
+    loop.call_soon(lambda: raised.append(elsewhere(use)))
+    loop.run_once(0)
+    assert len(raised) == 1
+    return raised[0]
 
 
 def wakeup_fd() -> int:

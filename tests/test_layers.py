@@ -23,7 +23,7 @@ RANKS = [
     {"loop.handle", "loop.poller", "loop.report", "loop.watch", "loop.wakeup"},
     {"loop.ends", "loop.look", "loop.timers", "loop.signals", "loop.stalls", "loop.threads"},
     {"loop.turn"},
-    {"loop.interrupts"},
+    {"loop.interrupts", "loop.owner"},
     {"loop.eventloop"},
     {"loop"},
     {"protocol"},

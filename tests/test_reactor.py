@@ -7,13 +7,14 @@ import os
 import random
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from helpers import Echo, FrameRecorder, Recorder, run_until
+from helpers import Echo, FrameRecorder, Recorder, elsewhere, elsewhere_in_a_turn, run_until
 
-from reactor import FramedProtocol, FrameTooLarge, FrameTruncated, Framing, Limits, Reactor
+from reactor import FramedProtocol, FrameTooLarge, FrameTruncated, Framing, Limits, Protocol, Reactor
 
 LOCAL = "127.0.0.1"
 Dial = Callable[[Any, bytes], socket.socket]
@@ -502,3 +503,41 @@ def test_nothing_of_what_was_dialled_or_lingered_waits_for_the_collector(net: Re
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
+
+
+# --- other threads
+
+DOORS: dict[str, Callable[[Reactor, str], object]] = {
+    "listen_tcp": lambda net, path: net.listen_tcp(Protocol, "127.0.0.1", 0),
+    "listen_unix": lambda net, path: net.listen_unix(Protocol, path),
+    "connect_tcp": lambda net, path: net.connect_tcp(Protocol, "127.0.0.1", 1),
+    "connect_unix": lambda net, path: net.connect_unix(Protocol, path),
+    "drain": lambda net, path: net.drain(0),
+    "stats": lambda net, path: net.stats(),
+    "close": lambda net, path: net.close(),
+}
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_while_it_runs_no_other_thread_is_served(net: Reactor, tmp_path: Path, name: str) -> None:
+    raised = elsewhere_in_a_turn(net, lambda: DOORS[name](net, str(tmp_path / "sock")))
+    assert str(raised) == f"{name}() on another thread than the loop runs on: use call_soon_threadsafe()"
+    assert net.stats()["watched"] == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_while_it_is_closed_here_no_other_thread_closes_it() -> None:
+    net, raised = Reactor(), list[Any]()
+
+    class Closing(Protocol):
+        def connection_lost(self, exc: BaseException | None) -> None:
+            self.transport.write(b"as ever")
+            raised.append(elsewhere(net.close))
+
+    server = net.listen_tcp(Protocol, "127.0.0.1", 0)
+    net.connect_tcp(Closing, *server.addresses[0])
+    run_until(net, lambda: net.stats()["connections"] == 2)
+    assert elsewhere(net.close) is None, "nobody runs it, so that any thread may close it"
+    assert [str(each) for each in raised] == [
+        "close() on another thread than the loop runs on: use call_soon_threadsafe()"
+    ]

@@ -10,6 +10,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
+from threading import get_ident
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -17,17 +18,19 @@ from .ends import Ends
 from .handle import Handle, check_plain, handle_of, refuse_uncallable
 from .interrupts import Interrupts
 from .look import FullLook
+from .owner import Owned
 from .poller import default_selector, key_of
 from .report import log_context
 from .signals import Signals
 from .stalls import Stalls, check_after
-from .threads import Threads
+from .threads import Outcome, Threads
 from .timers import Timer, TimerQueue
-from .turn import Turn
 from .wakeup import Waker
 from .watch import Callbacks, Watch, nothing_to_do
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_MOST_THREADS = 8  # for calls that wait, on files for one, not for calls that compute
+_MOST_DAEMONS = 16  # a name server that is silent has each name wait for half a minute
 
 T = TypeVar("T")
 Loop = TypeVar("Loop", bound="EventLoop")
@@ -36,10 +39,11 @@ ExceptionHandler = Callable[["EventLoop", dict[str, Any]], object]
 _loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 
 
-class EventLoop(Turn):
+class EventLoop(Owned):
     """Call back when a file object is ready, when a time has come, or soon.
 
-    One thread runs it and calls everything but `call_soon_threadsafe()` and `stop()`, which any thread may call.
+    One thread runs it. While it does, another may call `call_soon_threadsafe()` and `stop()`, and ask for `time()`,
+    `is_running()` and `is_closed()`; everything else raises RuntimeError there.
     `selector`: any `selectors.BaseSelector`, closed with the loop. `clock`: seconds, never going back.
     """
 
@@ -54,11 +58,11 @@ class EventLoop(Turn):
         self._ends = Ends(self._selector)
         self._signals = Signals(self._waker, self._ready.append)
         self._interrupts = Interrupts(self.stop)
-        self._threads = Threads(self.call_soon_threadsafe)
+        self._threads = Threads(self.call_soon_threadsafe, _MOST_THREADS, daemon=False)
+        self._daemons = Threads(self.call_soon_threadsafe, _MOST_DAEMONS, daemon=True)
         self._stalls = Stalls(self._poll, clock)
         self._exception_handler: ExceptionHandler | None = None
         self._inbox = threading.RLock()  # held while another thread, or a signal handler, leaves a call
-        self._running = self._in_turn = self._closed = False
         self._reports = 0
         self.counts: dict[str, int] = defaultdict(int)  # what transports count, by the names in `Reactor.stats()`
         _loops.add(self)
@@ -71,7 +75,8 @@ class EventLoop(Turn):
         On the main thread, while SIGINT has Python's default handler, the first SIGINT stops the loop and the second
         raises KeyboardInterrupt. KeyboardInterrupt and SystemExit leave with all state in order: `run()` again goes on.
         """
-        self._check_open()
+        if self._owner != get_ident():
+            self._claim("run")
         if self._running:
             raise RuntimeError("the loop is running already")
         self._running = True
@@ -101,7 +106,8 @@ class EventLoop(Turn):
 
     def run_once(self, timeout: float | None = None) -> None:
         """Make one turn; wait at most `timeout` seconds for something to happen (None: as long as it takes)."""
-        self._check_open()
+        if self._owner != get_ident():
+            self._claim("run_once")
         if self._in_turn:
             raise RuntimeError("a turn can't be made from inside a turn")
         self._in_turn = True
@@ -118,7 +124,7 @@ class EventLoop(Turn):
 
     def _hang_bell(self) -> None:
         """Let signals wake the poll, if it is the main thread's: they interrupt no other."""
-        if threading.get_ident() == threading.main_thread().ident:
+        if get_ident() == threading.main_thread().ident:
             self._signals.hang_bell()
 
     def _leave_turn(self) -> None:
@@ -139,19 +145,22 @@ class EventLoop(Turn):
         From any thread, and from a signal handler.
         """
         self._stopping = True
-        if self._running:
+        if self._running or (self._in_turn and self._owner not in (get_ident(), None)):
             self._waker.wake()
 
     def close(self) -> None:
         """Let go of everything. Idempotent; not from inside a turn."""
+        self.check_thread("close")
         if self._closed:
             return
         if self._in_turn:
             raise RuntimeError("a running loop can't be closed: stop() it first")
         with self._inbox:
             self._closed = True
+            self._owner = None
         self._stalls.end()
         self._threads.close()
+        self._daemons.close()
         self._signals.close()
         for queue in (self._ready, self._due, self._flushes, self._closes):
             queue.clear()
@@ -165,16 +174,11 @@ class EventLoop(Turn):
         """Be closed, without a word to the kernel."""
         if not self._closed:
             self._closed = True
+            self._owner = None
             for key in self._selector.get_map().values():
                 key.data.closed = True
             self._ends.close(abandon=True)
             self._selector.close()
-
-    def is_closed(self) -> bool:
-        return self._closed
-
-    def is_running(self) -> bool:
-        return self._running
 
     def __enter__(self: Loop) -> Loop:
         return self
@@ -192,7 +196,8 @@ class EventLoop(Turn):
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> Handle:
         """Call in the next turn that finds it in the queue, first in first out. Loop thread only."""
-        self._check_open()
+        if self._owner != get_ident():
+            self._refuse("call_soon")
         try:
             handle = Handle(callback, *args)
         except TypeError:
@@ -219,7 +224,8 @@ class EventLoop(Turn):
 
         For verdicts: who is judged has had every chance. Never in this turn; no poll waits meanwhile. Loop thread only.
         """
-        self._check_open()
+        if self._owner != get_ident():
+            self._refuse("call_after_look")
         handle = handle_of(callback, args)
         if self._look is None:
             self._look = FullLook(self._selector)
@@ -228,12 +234,14 @@ class EventLoop(Turn):
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call after `delay` seconds, never early; equal deadlines first in, first out."""
-        self._check_open()
+        if self._owner != get_ident():
+            self._refuse("call_later")
         return self._timers.add(self._clock() + delay, callback, args)
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call once `time()` is `when` or more."""
-        self._check_open()
+        if self._owner != get_ident():
+            self._refuse("call_at")
         return self._timers.add(when, callback, args)
 
     def timer(self, callback: Callable[..., object], *args: Any) -> Timer:
@@ -242,7 +250,8 @@ class EventLoop(Turn):
 
     def call_every(self, interval: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call every `interval` seconds until cancelled, first after one interval. Missed runs are skipped."""
-        self._check_open()
+        if self._owner != get_ident():
+            self._refuse("call_every")
         if interval <= 0:
             raise ValueError(f"interval is {interval!r}, it must be more than 0 seconds")
         return self._timers.add(self._clock() + interval, callback, args, interval)
@@ -250,9 +259,29 @@ class EventLoop(Turn):
     def run_in_thread(
         self, function: Callable[..., T], *args: Any, on_done: Callable[[Future[T]], object] | None = None
     ) -> Future[T]:
-        """Run a blocking call in a thread; `on_done(future)` is then called on the loop thread."""
-        self._check_open()
-        return self._threads.submit(function, args, on_done)
+        """Run a blocking call in a thread, 8 at once at most; `on_done(future)` is then called on the loop thread.
+
+        Whatever it raises is in the future. When that is let go of and nobody has asked it for `result()` or
+        `exception()`, the exception handler is told, on the loop thread; once the loop is closed, the log. `close()`
+        drops calls that haven't begun. The process doesn't end before those that have are done: they may write a file.
+        """
+        self._refuse("run_in_thread")
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        future: Future[T] = Outcome(name, self.call_soon_threadsafe, self.call_exception_handler)
+        self._threads.submit(future, function, args, on_done)
+        return future
+
+    def run_in_daemon(
+        self, function: Callable[..., T], *args: Any, on_done: Callable[[Future[T]], object]
+    ) -> Future[T]:
+        """Run a call that may hang, as looking up a name does, in a thread that never holds up the end of the process.
+
+        These have places of their own, 16 at once. `on_done(future)` is called on the loop thread.
+        """
+        self._refuse("run_in_daemon")
+        future: Future[T] = Future()
+        self._daemons.submit(future, function, args, on_done)
+        return future
 
     # --- file objects
 
@@ -270,26 +299,29 @@ class EventLoop(Turn):
 
     def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """Call whenever `fd` (an int, or anything with `fileno()`) is readable; replaces an earlier callback."""
+        self._refuse("add_reader")
         watch = self._watch_of(fd)
         watch.on_read = handle_of(callback, args)
         watch.add(_READ)
 
     def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
         """Call whenever `fd` is writable; replaces an earlier callback."""
+        self._refuse("add_writer")
         watch = self._watch_of(fd)
         watch.on_write = handle_of(callback, args)
         watch.add(_WRITE)
 
     def remove_reader(self, fd: Any) -> bool:
         """Stop calling back for reading; tell whether there was a callback. Before the fd is closed."""
+        self.check_thread("remove_reader")
         return self._unwatch(fd, _READ)
 
     def remove_writer(self, fd: Any) -> bool:
         """Stop calling back for writing; tell whether there was a callback. Before the fd is closed."""
+        self.check_thread("remove_writer")
         return self._unwatch(fd, _WRITE)
 
     def _watch_of(self, fd: Any) -> Watch:
-        self._check_open()
         watch = self._callbacks_of(fd)
         if watch is None or not watch.renew():
             watch = Callbacks(self._selector, fd, nothing_to_do, nothing_to_do)
@@ -315,18 +347,20 @@ class EventLoop(Turn):
 
     def add_signal_handler(self, signum: int, callback: Callable[..., object], *args: Any) -> None:
         """Call on the loop whenever `signum` comes. Main thread only."""
-        self._check_open()
+        self._refuse("add_signal_handler")
         check_plain("callback", callback)
         self._signals.add(signum, handle_of(callback, args))
 
     def remove_signal_handler(self, signum: int) -> bool:
         """Give the signal back to whoever had it before; tell whether there was a callback."""
+        self.check_thread("remove_signal_handler")
         return self._signals.remove(signum)
 
     # --- reports
 
     def set_exception_handler(self, handler: ExceptionHandler | None) -> None:
         """Call `handler(loop, context)` for what nobody else can be told; None: log it. The loop goes on either way."""
+        self.check_thread("set_exception_handler")
         if handler is not None and not callable(handler):
             raise TypeError(f"a callable or None is needed, not {handler!r}")
         check_plain("handler", handler)
@@ -334,6 +368,7 @@ class EventLoop(Turn):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Report `context`: `message`, `exception`, and what else is known."""
+        self.check_thread("call_exception_handler")
         self._reports += 1
         handler = self._exception_handler
         if handler is None:
@@ -352,6 +387,7 @@ class EventLoop(Turn):
         A thread looks on until `close()`; the log is `reactor.loop.stalls`. `stats()` has the longest turn since then.
         """
         check_after(after)
+        self.check_thread("report_stalls")
         if after is not None:
             self._check_open()
             self._poll = self._stalls.watch(after)
@@ -365,6 +401,7 @@ class EventLoop(Turn):
         and `stop()`; `reports` of exceptions; `stalls` that were told of, and the `longest_turn` in microseconds, both
         while `report_stalls()` is on. Sizes: calls that are `ready`, `timers` that wait, files that are `watched`.
         """
+        self.check_thread("stats")
         return {
             "turns": self._turns,
             "events": self._events,
@@ -378,10 +415,6 @@ class EventLoop(Turn):
             "timers": len(self._timers),
             "watched": 0 if self._closed else len(self._selector.get_map()) - 1,
         }
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise RuntimeError("the loop is closed")
 
 
 def _abandon_loops() -> None:

@@ -1,39 +1,131 @@
-"""Threads: blocking calls off the loop. Law: what comes back comes back on the loop thread."""
+"""Threads: blocking calls off the loop. Law: what comes back comes back on the loop thread, an exception always."""
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+from .report import log_context
 
-_MAX_WORKERS = 8  # for calls that wait (names, files), not for calls that compute
+T = TypeVar("T")
+Report = Callable[[dict[str, Any]], object]
 
 
 class Threads:
-    """A pool that is started by the first call. At most 8 calls run at once, the others wait for a place."""
+    """At most `most` calls run at once, each in a thread, and the others wait for a place.
 
-    def __init__(self, call_soon_threadsafe: Callable[..., object]) -> None:
+    A thread ends when no call waits for it. The process ends when those that aren't `daemon` have made all the calls
+    that they were given; nothing waits for a daemon.
+    """
+
+    def __init__(self, call_soon_threadsafe: Callable[..., object], most: int, daemon: bool) -> None:
         self._call_soon_threadsafe = call_soon_threadsafe
-        self._pool: ThreadPoolExecutor | None = None
+        self._most = most
+        self._daemon = daemon
+        self._lock = threading.Lock()  # over these two
+        self._count = 0
+        self._waiting: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
 
     def submit(
-        self, function: Callable[..., T], args: tuple[Any, ...], on_done: Callable[[Future[T]], object] | None
-    ) -> Future[T]:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(_MAX_WORKERS, thread_name_prefix="reactor")
-        future = self._pool.submit(function, *args)
+        self,
+        future: Future[T],
+        function: Callable[..., T],
+        args: tuple[Any, ...],
+        on_done: Callable[[Future[T]], object] | None,
+    ) -> None:
+        """Let `future` tell what a call returns; then call `on_done(future)` on the loop."""
         if on_done is not None:
             future.add_done_callback(lambda done: self._hand_over(on_done, done))
-        return future
+        with self._lock:
+            self._waiting.append((future, function, args))
+            is_one_more = self._count < self._most
+            self._count += is_one_more
+        if is_one_more:
+            self._start()
 
     def close(self) -> None:
         """Drop the calls that wait; those that run end on their own, and their results are dropped."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            dropped, self._waiting = self._waiting, deque()
+        for future, _, _ in dropped:
+            future.cancel()
+
+    def _start(self) -> None:
+        """Start a thread; if there can be none, and no other will come to what waits, that is what the calls raise."""
+        try:
+            threading.Thread(target=self._work, name="reactor", daemon=self._daemon).start()
+        except RuntimeError as exc:
+            with self._lock:
+                self._count -= 1
+                failed, self._waiting = ((), self._waiting) if self._count else (self._waiting, deque())
+            for future, _, _ in failed:
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(exc)
+
+    def _work(self) -> None:
+        while (call := self._next()) is not None:
+            _make(*call)
+            del call  # whose future nobody else may have
+
+    def _next(self) -> tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None:
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._count -= 1
+            return None
 
     def _hand_over(self, on_done: Callable[[Future[T]], object], future: Future[T]) -> None:
         with suppress(RuntimeError):  # the loop was closed while the call ran: nobody is left to be told
             self._call_soon_threadsafe(on_done, future)
+
+
+class Outcome(Future[T]):
+    """The future of a call. An exception that nobody has asked it for when it is let go of is reported on the loop."""
+
+    def __init__(self, name: str, call_soon_threadsafe: Callable[..., object], report: Report) -> None:
+        super().__init__()
+        self._name = name
+        self._untold: tuple[Callable[..., object], Report] | None = (call_soon_threadsafe, report)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        exc = super().exception(timeout)
+        self._untold = None
+        return exc
+
+    def result(self, timeout: float | None = None) -> T:
+        self.exception(timeout)
+        return super().result()
+
+    def set_result(self, result: T) -> None:
+        self._untold = None  # there is nothing to tell, and who keeps the result needn't keep the loop
+        super().set_result(result)
+
+    def __del__(self) -> None:
+        """Report, in whichever thread lets go of it; nobody is left to wait, so this doesn't."""
+        if self._untold is None or not self.done() or self.cancelled():
+            return
+        call_soon_threadsafe, report = self._untold
+        exc = super().exception()
+        if exc is not None:
+            context = {"message": f"exception in a thread, in {self._name}, and nobody asked for it", "exception": exc}
+            try:
+                call_soon_threadsafe(report, context)
+            except RuntimeError:  # the loop is closed
+                log_context(context)
+
+
+def _make(future: Future[T], function: Callable[..., T], args: tuple[Any, ...]) -> None:
+    """Make a call, unless it was cancelled."""
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = function(*args)
+    except BaseException as exc:
+        future.set_exception(exc)
+        del future  # which has the exception, which has this frame
+    else:
+        future.set_result(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable
 from socket import MSG_NOSIGNAL, socket
+from threading import get_ident
 from typing import Any
 from typing import Protocol as Interface
 
@@ -17,6 +18,7 @@ from .tls import Session
 class Owner(Interface):
     """Who is asked at the edges of sending. Each call may end the connection."""
 
+    def check_thread(self, name: str) -> None: ...
     def admit(self, size: int) -> bool: ...
     def admit_own(self, size: int) -> bool: ...
     def much_waits(self) -> None: ...
@@ -42,8 +44,9 @@ class Sender:
     frames_sent: int
     writes_dropped: int
 
-    def __init__(self, defer: Callable[[Callable[[], object]], object]) -> None:
+    def __init__(self, defer: Callable[[Callable[[], object]], object], runs_on: memoryview) -> None:
         self._defer = defer
+        self._runs_on = runs_on
         self._encoder: Encoder | None = None
         self._out = self._new = WriteBuffer()  # what is ready for the socket; where what is written goes
         self._flush_due = False
@@ -64,11 +67,15 @@ class Sender:
         After `close()` and after the end, data is dropped and counted. Raises RuntimeError after `write_eof()`, and
         WriteBufferFull where `Limits.overflow` is "raise".
         """
+        if self._runs_on[0] != get_ident():
+            self._owner.check_thread("write")
         chunk = data if type(data) is bytes else snapshot(data)
         self._queue((chunk,), len(chunk))
 
     def writelines(self, chunks: Iterable[BytesLike]) -> None:
         """Queue chunks as one write: all of them or none."""
+        if self._runs_on[0] != get_ident():
+            self._owner.check_thread("writelines")
         snapshots = [snapshot(chunk) for chunk in chunks]
         self._queue(snapshots, sum(map(len, snapshots)))
 
@@ -77,6 +84,8 @@ class Sender:
 
         Raises FrameTooLarge, and has then sent nothing.
         """
+        if self._runs_on[0] != get_ident():
+            self._owner.check_thread("send")
         body, encoder = snapshot(message), self._encoder
         if encoder is None:
             self._send_unlent(FramedProtocol.send, body, prefix)
@@ -93,6 +102,8 @@ class Sender:
 
     def send_many(self, messages: Iterable[BytesLike]) -> None:
         """Send messages, all or none: one that is too large raises FrameTooLarge."""
+        if self._runs_on[0] != get_ident():
+            self._owner.check_thread("send_many")
         if self._encoder is None:
             self._send_unlent(FramedProtocol.send_many, messages)
             return

@@ -28,14 +28,20 @@ class Stream(_receiver_py.Receiver, _sender_py.Sender):
 
     `reading`: whether the protocol may be given anything. `room`: how many bytes may wait without asking, -1 for none.
     `alert`: whether the owner looks at every delivery and every send. `clocked`: whether it wants to know of every
-    transfer. `blocked`: the socket took less than it was given, and is waited for.
+    transfer. `blocked`: the socket took less than it was given, and is waited for. `runs_on[0]`: the thread that may
+    write without asking.
     """
 
     def __init__(
-        self, sock: socket, memory: memoryview, owner: Owner, defer: Callable[[Callable[[], object]], object]
+        self,
+        sock: socket,
+        memory: memoryview,
+        owner: Owner,
+        defer: Callable[[Callable[[], object]], object],
+        runs_on: memoryview,
     ) -> None:
         _receiver_py.Receiver.__init__(self, sock, memory)
-        _sender_py.Sender.__init__(self, defer)
+        _sender_py.Sender.__init__(self, defer, runs_on)
         self._owner = owner
         self._framing: Framing | None = None
         self.reading = self.alert = self.clocked = self.blocked = False

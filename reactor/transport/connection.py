@@ -21,7 +21,9 @@ from .tls import TLS, Session, behind_the_switch
 
 
 class Connection(Receiving, Sending):
-    """A stream transport: asyncio's `Transport` methods, with bounds. Loop thread only.
+    """A stream transport: asyncio's `Transport` methods, with bounds.
+
+    Loop thread only: while the loop runs, what does anything raises RuntimeError on another thread. Asking is free.
 
     `on_end(connection, cause, socket)` is called once, after `connection_lost`, and is given the socket to close;
     `made` then tells whether the protocol was ever told of the connection.
@@ -67,6 +69,7 @@ class Connection(Receiving, Sending):
         may be injected. Else `initial`, which may be empty, and then the bytes that the protocol was not given yet are
         the beginning of the peer's handshake. `on_done()` is called when it is complete.
         """
+        self._loop.check_thread("start_tls")
         if self._tls is not None or self._state is not State.OPEN:
             raise RuntimeError("start_tls() needs an open connection without TLS")
         check_plain("on_done", on_done)
@@ -117,6 +120,7 @@ class Connection(Receiving, Sending):
         `initial`: bytes that the present one was given and has read too far; they come first. Messages of a list that
         the present one took by overriding `messages_received` are its own.
         """
+        self._loop.check_thread("set_protocol")
         check_protocol(protocol, "set_protocol() was given")
         if self._state is State.LOST:
             if isinstance(protocol, Protocol):
@@ -160,10 +164,12 @@ class Connection(Receiving, Sending):
 
     def hold(self) -> Hold:
         """Return a Hold: while one is held, a drain takes the connection for busy."""
+        self._loop.check_thread("hold")
         self._holds += 1
         return Hold(self._let_go)
 
     def _let_go(self) -> None:
+        self._loop.check_thread("release")
         self._holds -= 1
         if self._draining and self._state is State.OPEN:
             self.close_when_quiet()

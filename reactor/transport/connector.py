@@ -89,6 +89,7 @@ class Connector:
         self._failures = 0
         self._round = 0  # answers that a name gives too late belong to an earlier one
         self._calls: list[Handle] = []
+        self._lookup: Future[list[Endpoint]] | None = None
         self._head_start: Timer | None = None
         self._endpoints: list[Endpoint] = []
         self._attempts: list[Attempt] = []
@@ -97,6 +98,7 @@ class Connector:
 
     def close(self) -> None:
         """Give up: no callback comes any more. A connection that is made already stays. Idempotent, at any moment."""
+        self._loop.check_thread("close")
         if not self.closed:
             self._end_round()
             on_close = self._on_close
@@ -130,7 +132,7 @@ class Connector:
             self._calls.append(self._loop.call_soon(self._try_next))
         else:
             this_round = self._round
-            resolve(self._loop, self._address, lambda future: self._resolved(this_round, future))
+            self._lookup = resolve(self._loop, self._address, lambda future: self._resolved(this_round, future))
 
     def _hand_over_given(self) -> None:
         sock, self._given = self._given, None
@@ -216,6 +218,9 @@ class Connector:
             if call is not None:
                 call.cancel()
         self._calls.clear()
+        if self._lookup is not None:
+            self._lookup.cancel()  # or each try would have one more name wait for a silent name server
+            self._lookup = None
         for attempt in self._attempts:
             attempt.close()
         self._attempts.clear()

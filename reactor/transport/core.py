@@ -99,9 +99,13 @@ class Core:
         self.made = self.reset = self._finished = False
         self._deadlines: Deadlines | None = None  # as long as there was no wait
         self._watch = loop.watch(sock, nothing_to_do, nothing_to_do)
-        self._stream = _stream.Stream(sock, memory, self, loop.defer_flush)  # type: ignore[arg-type]
+        self._stream = _stream.Stream(sock, memory, self, loop.defer_flush, loop.runs_on)  # type: ignore[arg-type]
         self._stream.clocked = limits.idle_timeout is not None or limits.read_timeout is not None
         self._watch.on_read = self._stream.receive
+
+    def check_thread(self, name: str) -> None:
+        """Raise RuntimeError if `name()` is called on another thread than the one that the loop runs on now."""
+        self._loop.check_thread(name)
 
     # --- ends
 
@@ -110,6 +114,7 @@ class Core:
 
         When the peer takes none of it for `timeout` seconds (None: `Limits.close_timeout`) the connection is reset.
         """
+        self._loop.check_thread("close")
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout is {timeout!r}, it must be seconds, 0 or more, or None")
         if self._state is State.NEW:
@@ -173,6 +178,7 @@ class Core:
 
     def abort(self) -> None:
         """End now: what waits is dropped, the peer gets RST. `connection_lost(None)` comes at the end of this turn."""
+        self._loop.check_thread("abort")
         self._lose(None, reset=True)
 
     def is_closing(self) -> bool:
@@ -214,7 +220,7 @@ class Core:
 
     def _let_go_of_all(self, cause: BaseException | None) -> None:
         """Be no part of a cycle, so that nothing of an ended connection waits for the collector."""
-        self._stream.forget(_GONE)
+        self._stream.forget(_Gone(self._loop))  # type: ignore[arg-type]  # it is asked for no more
         self._protocol = self._unsendable = self._cause = None
         self._on_secured = nothing_to_do
         if self._on_end is not None:
@@ -384,8 +390,10 @@ def _where(exc: BaseException) -> str | None:
 class _Gone:
     """Whom a stream asks whose connection is over."""
 
+    __slots__ = ("check_thread",)
+
+    def __init__(self, loop: EventLoop) -> None:
+        self.check_thread = loop.check_thread
+
     def admit(self, size: int) -> bool:
         return False
-
-
-_GONE: Any = _Gone()

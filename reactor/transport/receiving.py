@@ -16,6 +16,7 @@ class Receiving(Core):
 
     def pause_reading(self) -> None:
         """Deliver nothing until `resume_reading()`; not even messages that are decoded already. Idempotent."""
+        self._loop.check_thread("pause_reading")
         if not self._paused:
             self._loop.counts["pauses_reading"] += 1
         self._paused = True
@@ -24,6 +25,7 @@ class Receiving(Core):
 
     def resume_reading(self) -> None:
         """Deliver again, first what was left, from a callback of the next turn. Idempotent."""
+        self._loop.check_thread("resume_reading")
         if self._paused:
             self._paused = False
             if self._state is State.OPEN:
@@ -37,6 +39,7 @@ class Receiving(Core):
 
     def keep(self, messages: list[bytes]) -> None:
         """Keep messages of a list that the protocol was given and has not come to."""
+        self._loop.check_thread("keep")
         if self._shakes_hands():
             size = self._protocol.framing.wire_length if isinstance(self._protocol, FramedProtocol) else len
             self._break(behind_the_switch(sum(map(size, messages))))

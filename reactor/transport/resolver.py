@@ -1,4 +1,4 @@
-"""Names to addresses, off the loop. Law: a numeric address never waits for a thread."""
+"""Names to addresses, off the loop. Law: a numeric address never waits for a thread, and nothing waits for a name."""
 
 from __future__ import annotations
 
@@ -63,14 +63,19 @@ def listen_on_all(host: str | None, port: int, backlog: int, reuse_port: bool) -
     raise AssertionError("unreachable")
 
 
-def resolve(loop: EventLoop, address: TCPAddress, on_done: Callable[[Future[list[Endpoint]]], object]) -> None:
-    """Call `on_done(future)` with the endpoints: in the next turn if the host is numeric, else from a thread's work."""
+def resolve(
+    loop: EventLoop, address: TCPAddress, on_done: Callable[[Future[list[Endpoint]]], object]
+) -> Future[list[Endpoint]]:
+    """Call `on_done(future)` with the endpoints: in the next turn if the host is numeric, else from a thread's work.
+
+    Returns the future: cancelling it gives up the place of a name that waits to be looked up.
+    """
     if numeric_family(address.host) is None:
-        loop.run_in_thread(resolve_now, address.host, address.port, on_done=on_done)
-        return
+        return loop.run_in_daemon(resolve_now, address.host, address.port, on_done=on_done)
     future: Future[list[Endpoint]] = Future()
     try:
         future.set_result(resolve_now(address.host, address.port))
     except Exception as exc:  # an IPv6 scope that isn't there
         future.set_exception(exc)
     loop.call_soon(on_done, future)
+    return future

@@ -156,6 +156,7 @@ class Sending(Core):
 
     def write_eof(self) -> None:
         """End our side once all is sent; the peer may go on. Idempotent. Under TLS there is no such thing."""
+        self._loop.check_thread("write_eof")
         if self._tls is not None:
             raise RuntimeError("write_eof() under TLS: it can't end one side alone")
         if self._state is State.OPEN and not self._ending:
@@ -169,6 +170,7 @@ class Sending(Core):
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the water marks in bytes, as asyncio does: `low` is a quarter of `high` if only that is given."""
+        self._loop.check_thread("set_write_buffer_limits")
         if high is None:
             high = self._limits.high_water if low is None else 4 * low
         if low is None:

@@ -1,9 +1,11 @@
 """Other threads: what they leave for the loop arrives once and in order; what they work out comes back on the loop."""
 
+import asyncio
 import selectors
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, as_completed, wait
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -247,6 +249,182 @@ def test_an_exception_in_on_done_is_reported(real: EventLoop) -> None:
     real.run_in_thread(int, "7", on_done=fail)
     run_until(real, lambda: reports)
     assert reports[0]["exception"] is error
+
+
+# --- an exception that nobody takes
+
+
+@pytest.fixture
+def told(real: EventLoop) -> list[dict[str, Any]]:
+    """What the exception handler was told, each with the thread."""
+    reports: list[dict[str, Any]] = []
+    real.set_exception_handler(lambda _, context: reports.append({**context, "on": threading.get_ident()}))
+    return reports
+
+
+def fail(exc: BaseException) -> None:
+    raise exc
+
+
+def ended(future: Future[Any]) -> Future[Any]:
+    """Wait until it is done, without asking for more."""
+    wait([future], PATIENCE)
+    return future
+
+
+ERRORS = [ValueError("nobody knows"), SystemExit(3), KeyboardInterrupt(), StopIteration(1)]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_an_exception_whose_future_nobody_kept_is_reported_on_the_loop_thread(
+    real: EventLoop, told: list[dict[str, Any]], error: BaseException
+) -> None:
+    real.run_in_thread(fail, error)
+    run_until(real, lambda: told)
+    assert told == [
+        {
+            "message": "exception in a thread, in fail, and nobody asked for it",
+            "exception": error,
+            "on": threading.get_ident(),
+        }
+    ]
+
+
+def test_it_is_reported_when_the_last_who_could_have_asked_lets_go(real: EventLoop, told: list[dict[str, Any]]) -> None:
+    future = [ended(real.run_in_thread(fail, ValueError("kept")))]
+    real.run_once(0)
+    assert told == []
+    future.clear()
+    run_until(real, lambda: told)
+    assert str(told[0]["exception"]) == "kept"
+
+
+ASKS: dict[str, Callable[[Future[Any]], object]] = {
+    "result": lambda future: future.result(PATIENCE),
+    "exception": lambda future: future.exception(PATIENCE),
+    "result on another thread": lambda future: in_threads(1, lambda _: future.exception(PATIENCE)),
+    "asyncio": lambda future: asyncio.run(awaited(future)),
+    "as_completed": lambda future: [each.result() for each in as_completed([future])],
+}
+
+
+async def awaited(future: Future[Any]) -> None:
+    await asyncio.wrap_future(future)
+
+
+@pytest.mark.parametrize("way", ASKS)
+def test_who_asks_is_told_and_nobody_else(real: EventLoop, told: list[dict[str, Any]], way: str) -> None:
+    future = real.run_in_thread(fail, ValueError("asked for"))
+    with suppress(ValueError):
+        ASKS[way](future)
+    del future
+    real.run_once(0)
+    assert told == []
+
+
+def test_who_asked_too_early_was_not_told(real: EventLoop, told: list[dict[str, Any]]) -> None:
+    release = threading.Event()
+
+    def wait_and_fail() -> None:
+        release.wait(PATIENCE)
+        raise ValueError("late")
+
+    future = real.run_in_thread(wait_and_fail)
+    with pytest.raises(TimeoutError):
+        future.result(0)
+    release.set()
+    ended(future)
+    del future
+    run_until(real, lambda: told)
+
+
+def test_an_on_done_that_doesnt_ask_takes_nothing(real: EventLoop, told: list[dict[str, Any]]) -> None:
+    real.run_in_thread(fail, ValueError("not asked for"), on_done=lambda future: None)
+    run_until(real, lambda: told)
+
+
+def test_a_cancelled_call_and_one_that_returns_have_nothing_to_tell(
+    real: EventLoop, told: list[dict[str, Any]]
+) -> None:
+    release = threading.Event()
+    blocked = [real.run_in_thread(release.wait, PATIENCE) for _ in range(8)]
+    assert real.run_in_thread(fail, ValueError("never made")).cancel()
+    release.set()
+    for each in blocked:
+        ended(each)
+    real.run_in_thread(int).result(PATIENCE)
+    real.run_once(0)
+    assert told == []
+
+
+def test_on_a_closed_loop_it_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[dict[str, Any]] = []
+    monkeypatch.setattr("reactor.loop.threads.log_context", logged.append)
+    with EventLoop() as loop:
+        future = ended(loop.run_in_thread(fail, ValueError("too late")))
+    del future
+    assert [str(each["exception"]) for each in logged] == ["too late"]
+
+
+def test_the_process_ends_when_the_calls_are_done(script: Callable[[str], tuple[str, str]]) -> None:
+    out, _ = script("""
+        import sys, threading
+        from reactor import EventLoop
+
+        def write():
+            threading.main_thread().join()
+            sys.stdout.write("written")
+
+        EventLoop().run_in_thread(write)
+    """)
+    assert out == "written"
+
+
+def test_the_process_waits_for_no_daemon(script: Callable[[str], tuple[str, str]]) -> None:
+    out, err = script("""
+        import threading
+        from reactor import EventLoop
+
+        loop = EventLoop()
+        for _ in range(20):
+            loop.run_in_daemon(threading.Event().wait, on_done=print)
+        print("over")
+    """)
+    assert (out, err) == ("over\n", "")
+
+
+def test_a_thread_that_cant_be_started_is_what_the_call_raises(
+    real: EventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        future = real.run_in_thread(int)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        future.result(PATIENCE)
+    assert real.run_in_thread(int, "7").result(PATIENCE) == 7
+
+
+def test_daemons_and_other_calls_have_places_of_their_own(real: EventLoop) -> None:
+    release, done = threading.Event(), list[Future[int]]()
+    blocked = [real.run_in_thread(release.wait, PATIENCE) for _ in range(9)]
+    real.run_in_daemon(int, "7", on_done=done.append)
+    run_until(real, lambda: done)
+    assert done[0].result(0) == 7
+    release.set()
+    assert all(future.result(PATIENCE) for future in blocked)
+
+
+def test_close_drops_the_daemons_calls_too() -> None:
+    release, done = threading.Event(), list[Future[bool]]()
+    with EventLoop() as loop:
+        futures = [loop.run_in_daemon(release.wait, PATIENCE, on_done=done.append) for _ in range(17)]
+    assert [future.cancelled() for future in futures] == [False] * 16 + [True]
+    release.set()
+    assert all(future.result(PATIENCE) for future in futures[:16])
+    assert done == []
 
 
 def test_a_call_that_ends_after_the_loop_was_closed_tells_nobody_and_blows_up_nowhere(

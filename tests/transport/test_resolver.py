@@ -1,12 +1,16 @@
 """Names to addresses."""
 
 import socket
+import subprocess
+import sys
+import threading
 from concurrent.futures import Future
+from typing import Any
 
 import pytest
-from helpers import run_until
+from helpers import Recorder, run_until
 
-from reactor import Reactor
+from reactor import Backoff, FramedProtocol, Limits, Reactor
 from reactor.transport import resolver
 from reactor.transport.address import TCPAddress
 from reactor.transport.resolver import Endpoint, check_port, resolve, resolve_now
@@ -15,7 +19,7 @@ Found = Future[list[Endpoint]]
 
 
 def test_a_numeric_host_needs_no_thread(net: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(net, "run_in_thread", None)
+    monkeypatch.setattr(net, "run_in_daemon", None)
     done: list[Found] = []
     resolve(net, TCPAddress("127.0.0.1", 80), done.append)
     assert done == [], "never from inside the call"
@@ -46,3 +50,59 @@ def test_each_endpoint_comes_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_port_that_is_no_int_is_named(port: object) -> None:
     with pytest.raises(TypeError, match="port is"):
         check_port(port)  # type: ignore[arg-type]
+
+
+# --- a name server that is silent
+
+PATIENCE = 20.0
+EXIT = """
+import socket, threading
+from reactor import FramedProtocol, Reactor
+
+asked = threading.Event()
+socket.getaddrinfo = lambda *args, **kwargs: (asked.set(), threading.Event().wait())
+with Reactor() as net:
+    net.connect_tcp(FramedProtocol, "silent.invalid", 80)
+    while not asked.is_set():
+        net.run_once(0)
+print("over")
+"""
+
+
+def test_the_process_ends_though_a_name_is_being_looked_up() -> None:
+    done = subprocess.run([sys.executable, "-c", EXIT], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.stdout, done.stderr, done.returncode) == ("over\n", "", 0)
+
+
+def test_a_name_is_found_while_blocking_calls_have_all_their_threads(net: Reactor) -> None:
+    release, protocol = threading.Event(), Recorder()
+    blocked = [net.run_in_thread(release.wait, PATIENCE) for _ in range(8)]
+    server = net.listen_tcp(FramedProtocol, "127.0.0.1", 0)
+    net.connect_tcp(lambda: protocol, "localhost", server.addresses[0][1], on_failure=pytest.fail)
+    run_until(net, lambda: "made" in protocol.calls)
+    release.set()
+    assert all(future.result(PATIENCE) for future in blocked)
+
+
+def test_who_gives_up_leaves_no_name_to_be_looked_up(net: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    release, ask, asked = threading.Event(), socket.getaddrinfo, list[str]()
+
+    def wait_and_ask(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host.endswith(".invalid"):
+            asked.append(host)
+            release.wait(PATIENCE)
+        return ask("127.0.0.1", *args, **kwargs)
+
+    monkeypatch.setattr(resolver.socket, "getaddrinfo", wait_and_ask)
+    failures, protocol = list[BaseException](), Recorder()
+    give_up = {"limits": Limits(connect_timeout=0.001), "on_failure": failures.append}
+    for _ in range(16):  # as many as are looked up at once
+        net.connect_tcp(FramedProtocol, "silent.invalid", 80, **give_up)
+    tries = Backoff(0.001, longest=0.001, attempts=10)
+    net.connect_tcp(FramedProtocol, "late.invalid", 80, **give_up, retry=tries)
+    run_until(net, lambda: len(failures) == 17)
+    server = net.listen_tcp(FramedProtocol, "127.0.0.1", 0)
+    net.connect_tcp(lambda: protocol, "found.invalid", server.addresses[0][1], on_failure=pytest.fail)
+    release.set()
+    run_until(net, lambda: "made" in protocol.calls)
+    assert sorted(asked) == ["found.invalid"] + 16 * ["silent.invalid"]

@@ -1,0 +1,55 @@
+"""The thread that a loop belongs to. Law: while it runs, nobody else is served, and who asks is told so at once.
+
+Another thread's call would be taken for one of the loop's own: it would wait for the next event, or fall between two
+lines of a turn. What is called all the time compares two numbers where it looked whether the loop is open, and asks
+here when they differ; so a call that nothing is wrong with costs nothing more.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable
+from threading import get_ident
+
+from .turn import Turn
+
+
+class Owned(Turn):
+    """A turn with an owner: the thread that runs the loop, or has run it last, or has made it.
+
+    `runs_on[0]` is that thread too, in a place that C can look at.
+    """
+
+    __slots__ = ("_closed", "_in_turn", "_owner", "_running", "runs_on")
+
+    def __init__(self, selector: selectors.BaseSelector, clock: Callable[[], float]) -> None:
+        super().__init__(selector, clock)
+        self._owner: int | None = get_ident()  # None once the loop is closed, so that one comparison tells both
+        self.runs_on = memoryview(bytearray(8)).cast("Q")
+        self.runs_on[0] = get_ident()
+        self._running = self._in_turn = self._closed = False
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def is_running(self) -> bool:
+        return self._running
+
+    def check_thread(self, name: str) -> None:
+        """Raise RuntimeError if `name()` is called on another thread than the one that the loop runs on now."""
+        if self._owner not in (get_ident(), None) and (self._running or self._in_turn):
+            raise RuntimeError(f"{name}() on another thread than the loop runs on: use call_soon_threadsafe()")
+
+    def _refuse(self, name: str) -> None:
+        """Say why `name()` can't be called, if it can't: the loop is closed, or runs on another thread."""
+        self._check_open()
+        self.check_thread(name)
+
+    def _claim(self, name: str) -> None:
+        """Belong to the thread that calls `name()`, if it may."""
+        self._refuse(name)
+        self._owner = self.runs_on[0] = get_ident()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the loop is closed")
