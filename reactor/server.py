@@ -53,11 +53,14 @@ class Server:
         self.closed = False
         self.refused = 0  # connections that a limit closed
 
-    def listen(self, socks: list[tuple[socket.socket, UnixPath | None]]) -> None:
-        """Take who comes to these sockets, and own them. If this raises, they are still the caller's."""
+    def listen(self, socks: list[tuple[socket.socket, UnixPath | None]], shared: bool = False) -> None:
+        """Take who comes to these sockets, and own them. If this raises, they are still the caller's.
+
+        `shared`: other processes may listen on them, too.
+        """
         try:
             for sock, path in socks:
-                self._listeners.append(Listener(self._loop, sock, self._accepted, path, self._make_room))
+                self._listeners.append(Listener(self._loop, sock, self._accepted, path, self._make_room, shared))
         except BaseException:
             for listener in self._listeners:
                 listener.let_go()
@@ -104,6 +107,15 @@ class Server:
         """End all connections now, with a reset."""
         for connection in list(self._connections):
             connection.abort()
+
+    def abandon(self) -> None:
+        """Let go of all sockets without a word to anybody, in a child of fork(): they are the parent's."""
+        self.closed = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self._connections):
+            connection.abandon()
+        self._connections.clear()
 
     def descriptor_freed(self) -> None:
         """Accept again at once, if it held off for want of one."""

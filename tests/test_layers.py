@@ -23,7 +23,7 @@ RANKS = [
     {"loop.handle", "loop.poller", "loop.report", "loop.watch", "loop.wakeup"},
     {"loop.ends", "loop.look", "loop.timers", "loop.signals", "loop.threads"},
     {"loop.turn"},
-    {"loop.interrupts"},
+    {"loop.forks", "loop.interrupts"},
     {"loop.eventloop"},
     {"loop"},
     {"protocol"},

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import selectors
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from .ends import Ends
+from .forks import remember
 from .handle import Handle, check_plain, handle_of, refuse_uncallable
 from .interrupts import Interrupts
 from .look import FullLook
@@ -30,8 +30,6 @@ _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 T = TypeVar("T")
 Loop = TypeVar("Loop", bound="EventLoop")
 ExceptionHandler = Callable[["EventLoop", dict[str, Any]], object]
-
-_loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 
 
 class EventLoop(Turn):
@@ -54,9 +52,9 @@ class EventLoop(Turn):
         self._threads = Threads(self.call_soon_threadsafe)
         self._exception_handler: ExceptionHandler | None = None
         self._inbox = threading.RLock()  # held while another thread, or a signal handler, leaves a call
-        self._running = self._in_turn = self._closed = False
+        self._running = self._in_turn = self._closed = self._abandoned = False
         self._reports = 0
-        _loops.add(self)
+        remember(self)
 
     # --- running
 
@@ -80,6 +78,7 @@ class EventLoop(Turn):
                 self._running = self._stopping = False
                 self._interrupts.give_back()
         self._interrupts.raise_kept()
+        self._check_open()  # as in run_once()
 
     def _make_turns(self) -> None:
         """Make turns until one was stopped. The first takes what was left outside of turns."""
@@ -110,6 +109,8 @@ class EventLoop(Turn):
             self._whole = True
         finally:
             self._leave_turn()
+        if self._abandoned:  # by a callback that has forked, and has come back in the child
+            self._check_open()
 
     def _hang_bell(self) -> None:
         """Let signals wake the poll, if it is the main thread's: they interrupt no other."""
@@ -152,14 +153,41 @@ class EventLoop(Turn):
         self._selector.close()
         self._waker.close()
 
+    # --- behind a fork, in the child
+
+    @property
+    def _depth(self) -> int:
+        """Where its bell hangs."""
+        return self._signals.depth
+
+    def _leave_signals(self) -> None:
+        """Give signals and the bell to who had them before: the child's are none of a loop's that is the parent's."""
+        self._signals.take_bell_down()
+        self._signals.close()
+        self._interrupts.give_back()
+
     def _abandon(self) -> None:
-        """Be closed, without a word to the kernel."""
-        if not self._closed:
-            self._closed = True
-            for key in self._selector.get_map().values():
-                key.data.closed = True
-            self._ends.close(abandon=True)
+        """Be closed, without a word to the kernel. A turn that is under way goes on, and finds nothing to do."""
+        if self._closed:
+            return
+        self._inbox = threading.RLock()  # whoever held the other one isn't here
+        self._closed = self._abandoned = True
+        self._running = False
+        self._waker.abandon()
+        self._threads.abandon()
+        self._forget_turn()
+        self._poll = self._refuse_turn
+        self._ends.abandon()
+        for key in list((self._selector.get_map() or {}).values()):
+            if isinstance(key.data, Watch):  # a selector that was given may have others
+                key.data.abandon()
+        with suppress(OSError):  # a kqueue isn't inherited
             self._selector.close()
+
+    def _refuse_turn(self, timeout: float | None) -> NoReturn:
+        """What a child that has returned from a callback meets when it polls."""
+        self._check_open()
+        raise AssertionError("unreachable")
 
     def is_closed(self) -> bool:
         return self._closed
@@ -342,14 +370,7 @@ class EventLoop(Turn):
         }
 
     def _check_open(self) -> None:
+        if self._abandoned:
+            raise RuntimeError("the loop is closed: it was abandoned in a child of fork(); make a new one there")
         if self._closed:
             raise RuntimeError("the loop is closed")
-
-
-def _abandon_loops() -> None:
-    """Run in a child behind a fork: what the kernel watches for a loop is the parent's, too, and is left alone."""
-    for loop in _loops:
-        loop._abandon()
-
-
-os.register_at_fork(after_in_child=_abandon_loops)

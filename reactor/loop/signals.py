@@ -54,6 +54,10 @@ class Place:
         self._ours = [each for each in self._ours if each != handler]
         self._stack = below if self._ours else []
 
+    def is_ours(self) -> bool:
+        """Whether one of ours is called when the signal comes."""
+        return signal.getsignal(self._signum) in self._ours
+
     def below(self, handler: SignalHandler) -> Any:
         """Return who had the place before `handler`."""
         return self._stack[self._stack.index(handler) - 1] if handler in self._stack else None
@@ -65,6 +69,11 @@ _places: dict[int, Place] = {}
 def place_of(signum: int) -> Place:
     """Return the place of a signal's handler."""
     return _places.setdefault(signum, Place(signum))
+
+
+def taken_signals() -> list[int]:
+    """Return the signals whose handler is one of ours."""
+    return [signum for signum, place in _places.items() if place.is_ours()]
 
 
 class Signals:
@@ -112,6 +121,11 @@ class Signals:
             handle()
 
     # --- the bell
+
+    @property
+    def depth(self) -> int:
+        """How many bells hung below ours when it was hung; -1 while it isn't."""
+        return -1 if self._hung_on is None else self._hung_on
 
     def hang_bell(self) -> None:
         """Let a signal that comes just before the selector sleeps wake it, too. For a run on the main thread."""

@@ -34,6 +34,10 @@ class Threads:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def abandon(self) -> None:
+        """Forget the pool, in a child of fork(): its threads aren't there."""
+        self._pool = None
+
     def _hand_over(self, on_done: Callable[[Future[T]], object], future: Future[T]) -> None:
         with suppress(RuntimeError):  # the loop was closed while the call ran: nobody is left to be told
             self._call_soon_threadsafe(on_done, future)

@@ -136,6 +136,8 @@ class Core:
 
     def close_when_quiet(self) -> None:
         """Close as soon as no message is half received, undelivered, held or unsent; never from inside this call."""
+        if self._state is State.LOST:
+            return
         self._draining = True
         self._tell_stream()
         self._loop.call_after_look(self._close_if_quiet)
@@ -184,6 +186,18 @@ class Core:
         if self._deadlines is not None:
             self._deadlines.close()
         self._loop.defer_close(self._finish)
+
+    def abandon(self) -> None:
+        """Be over without a word to anybody, in a child of fork(): the connection is the parent's."""
+        self._on_end = self._unsendable = None
+        self._go_on_due = True  # what has come is delivered there, and by nobody here
+        if self._state is not State.LOST:
+            self._move(State.LOST)
+        self._stream.drop()
+        self._watch.abandon()
+        if self._deadlines is not None:
+            self._deadlines.close()
+        sockets.close(self._sock, reset=False)
 
     def _finish(self) -> None:
         cause, self._cause = self._cause, None

@@ -53,6 +53,12 @@ class Linger:
             sockets.close(self._sock, reset=False)
             self._on_closed(self)
 
+    def abandon(self) -> None:
+        """Let go of the socket without a word to anybody, in a child of fork(): the parent goes on with it."""
+        self._closed = True
+        self._watch.abandon()
+        sockets.close(self._sock, reset=False)
+
     def has_arrived(self) -> bool:
         """Drop what has come; tell whether the peer's system has all that was sent, or can't be reached any more."""
         self._drop()
@@ -121,6 +127,12 @@ class Lingers:
         finally:
             for linger in list(self._owners):
                 linger.give_up()
+
+    def abandon(self) -> None:
+        """Let go of all, in a child of fork()."""
+        owners, self._owners = self._owners, {}
+        for linger in owners:
+            linger.abandon()
 
     def _closed(self, linger: Linger) -> None:
         self._on_closed(linger, self._owners.pop(linger))
