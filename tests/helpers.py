@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import time
 from collections.abc import Callable
@@ -39,6 +40,57 @@ def run_until(loop: EventLoop, condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"{condition} never held"
         loop.run_once(0.05)
+
+
+class Fork:
+    """One fork, called wherever it is to happen inside `with`. The child goes on, to the end of that and no further.
+
+    `heard()`: what the child has said, or how it got there.
+    """
+
+    def __init__(self) -> None:
+        self.child = False
+        self.said: object = None
+        self.pid = 0
+
+    def __call__(self) -> None:
+        self._reading, self._writing = os.pipe()
+        self.pid = os.fork()
+        self.child = self.pid == 0
+        os.close(self._reading if self.child else self._writing)
+        if self.child:  # nobody waits for it for ever
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(int(_PATIENCE))
+
+    def __enter__(self) -> Fork:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self.child:
+            try:
+                said = f"{kind.__name__}: {error}" if kind is not None else str(self.said)
+                os.write(self._writing, said.encode())
+            finally:
+                os._exit(0)
+
+    def heard(self) -> str:
+        with open(self._reading) as pipe:
+            said = pipe.read()
+        self.ended()
+        return said
+
+    def ended(self) -> int:
+        """Wait for the child; return its exit code, the negative number of a signal."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def in_child(act: Callable[[], object]) -> str:
+    """Do something in a child; return what it returned, or raised, as text."""
+    with Fork() as fork:
+        fork()
+        if fork.child:
+            fork.said = act()
+    return fork.heard()
 
 
 class Recorder(Protocol):
