@@ -49,11 +49,12 @@ class Fork:
     """
 
     def __init__(self) -> None:
-        self.child = False
+        self.called = self.child = False
         self.said: object = None
         self.pid = 0
 
     def __call__(self) -> None:
+        self.called = True
         self._reading, self._writing = os.pipe()
         self.pid = os.fork()
         self.child = self.pid == 0

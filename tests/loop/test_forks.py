@@ -128,7 +128,7 @@ def forking(fork: Fork, loop: EventLoop, pair: Pair, calls: list[str]) -> Callab
         return lambda: calls.append(name)
 
     def callback() -> None:
-        if fork.pid or fork.child:
+        if fork.called:
             return
         one, other = pair
         other.send(b"x")
@@ -150,7 +150,7 @@ def test_a_child_that_returns_from_a_callback_does_nothing_of_the_rest_and_leave
     with Fork() as fork:
         place(real, pair, forking(fork, real, pair, calls))
         try:
-            while not fork.pid:
+            while not fork.called:
                 getattr(real, turns)()
         except RuntimeError as exc:
             fork.said = exc, calls
@@ -169,7 +169,7 @@ def test_the_parent_goes_on_with_the_rest(real: EventLoop, pair: Pair) -> None:
 
 def test_a_child_that_stops_the_loop_and_returns_is_told_of_the_fork(real: EventLoop) -> None:
     with Fork() as fork:
-        real.call_soon(lambda: (fork(), real.stop()))
+        real.call_soon(lambda: real.call_soon(lambda: (fork(), real.stop())))
         real.run()
     assert fork.heard() == NAMED
 
@@ -212,6 +212,15 @@ def test_what_the_parent_watches_it_goes_on_to_watch(real: EventLoop, pair: Pair
     assert came == [b"x"]
 
 
+def test_an_end_that_the_parent_waits_for_is_told_there(real: EventLoop, pair: Pair) -> None:
+    told: list[str] = []
+    real.watch_end(pair[0], lambda: told.append("the end"))
+    in_child(life)
+    pair[1].close()
+    real.run_once()
+    assert told == ["the end"]
+
+
 class Failing(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
     """Doesn't let itself be closed in a child."""
 
@@ -232,11 +241,13 @@ def test_a_selector_that_cannot_be_closed_leaves_no_other_loop_as_it_was(
     assert closed.startswith("(True, True, [\"a loop can't be abandoned in a child of fork()")
 
 
-def test_a_registration_of_somebody_else_in_a_selector_is_let_alone(pair: Pair) -> None:
+def test_a_registration_of_somebody_else_in_a_selector_is_let_alone(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
     selector = selectors.DefaultSelector()
     selector.register(pair[0], selectors.EVENT_READ, "somebody else's")
     with EventLoop(selector) as first, EventLoop() as last:
-        assert in_child(lambda: (first.is_closed(), last.is_closed())) == "(True, True)"
+        assert in_child(lambda: (first.is_closed(), last.is_closed(), caplog.messages)) == "(True, True, [])"
 
 
 # --- signals
