@@ -74,6 +74,11 @@ class Fork:
             finally:
                 os._exit(0)
 
+    @property
+    def pipe(self) -> int:
+        """The file by which the child says something."""
+        return self._writing
+
     def heard(self) -> str:
         with open(self._reading) as pipe:
             said = pipe.read()
