@@ -51,7 +51,7 @@ def _in_parent() -> None:
 
 def _in_child() -> None:
     global happened
-    happened = False  # to whatever is closed from now on
+    happened = False  # first: what is closed below is the parent's, and must not be told its end
     pid = os.getpid()
     loops = [loop for loop, its_pid in _loops.items() if its_pid != pid]
     loops.sort(key=lambda loop: loop._depth, reverse=True)  # who hung his bell last takes it down first

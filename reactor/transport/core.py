@@ -194,9 +194,6 @@ class Core:
         if self._state is not State.LOST:
             self._move(State.LOST)
         self._stream.drop()
-        self._watch.abandon()
-        if self._deadlines is not None:
-            self._deadlines.close()
         sockets.close(self._sock, reset=False)
 
     def _finish(self) -> None:

@@ -56,7 +56,6 @@ class Linger:
     def abandon(self) -> None:
         """Let go of the socket without a word to anybody, in a child of fork(): the parent goes on with it."""
         self._closed = True
-        self._watch.abandon()
         sockets.close(self._sock, reset=False)
 
     def has_arrived(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from helpers import Fork, Recorder, in_child, open_files, run_until
-from road.cast import Bytes, Frames, bodies, frame
+from road.cast import Bytes, Frames, bodies, echo, frame
 from road.peers import Peer
 from road.roads import Road
 
@@ -118,10 +118,9 @@ def test_what_a_child_does_with_its_parents_connection_is_dropped(door: Road) ->
     ours = Frames(message=message)
     peer = door.meet(ours)
     with Fork() as fork:
-        peer.send(frame(b"1"))
+        peer.send(frame(b"1") + frame(b"2"))
         door.until(lambda: fork.called)
     assert fork.heard() == "SystemExit: (True, 0, False)"
-    peer.send(frame(b"2"))
     door.until(lambda: len(bodies(peer.take_all())) == 2)
     assert bodies(bytes(peer.plain)) == [b"1", b"2"]
     assert not ours.transport.is_closing()
@@ -167,8 +166,10 @@ def test_a_child_that_returns_from_a_factory_makes_no_connection(door: Road, sid
     assert fork.heard() == str(((RuntimeError(ABANDONED), []), []))
 
 
-def test_a_child_whose_factory_raises_resets_nobody(door: Road) -> None:
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_a_child_whose_factory_raises_resets_nobody(door: Road, side: str) -> None:
     ours = Frames()
+    failures: list[BaseException] = []
 
     def factory() -> Frames:
         if not fork.called:
@@ -180,16 +181,28 @@ def test_a_child_whose_factory_raises_resets_nobody(door: Road) -> None:
     with Fork() as fork:
         peer = None
         try:
-            peer = door.approach(factory)
+            peer = door.approach(factory) if side == "server" else door.dialled(factory, on_failure=failures.append)
             door.until(lambda: fork.called)
             door.settle()
         except RuntimeError:
-            fork.said = door.take_reports()
-    assert fork.heard() == '[ValueError("the child\'s")]'
+            fork.said = door.take_reports(), failures
+    assert fork.heard() == str(([ValueError("the child's")], []))
     assert peer is not None
     peer.shake()
     peer.send(frame(b"hi"))
     door.until(lambda: ours.messages == [b"hi"])
+
+
+def test_a_child_may_resume_a_connection_that_can_send_no_more(plain: Road) -> None:
+    ours = Frames()
+    peer = plain.meet(ours)
+    ours.transport.pause_reading()
+    peer.reset()
+    ours.send(b"to nobody")
+    plain.settle()
+    assert in_child(ours.transport.resume_reading) == "None"
+    ours.transport.resume_reading()
+    plain.until(lambda: ours.ended)
 
 
 def test_a_child_that_returns_while_its_parent_drains_is_told_of_the_fork_alone(door: Road) -> None:
@@ -200,6 +213,32 @@ def test_a_child_that_returns_while_its_parent_drains_is_told_of_the_fork_alone(
     with Fork() as fork:
         goes_no_further(door, fork, lambda: (door.meet(Frames(made=made)), door.settle()))
     assert fork.heard() == str((RuntimeError(ABANDONED), []))
+
+
+def test_a_child_that_returns_from_the_end_of_a_drain_is_told_of_the_fork_alone(door: Road) -> None:
+    with Fork() as fork:
+
+        def go() -> None:
+            door.meet(Frames(lost=lambda *_: fork()))
+            door.servers[0].drain(1)
+            door.until(lambda: fork.called)
+
+        goes_no_further(door, fork, go)
+    assert fork.heard() == str((RuntimeError(ABANDONED), []))
+
+
+def test_children_one_after_another_end_nothing_of_their_parents(door: Road) -> None:
+    server = door.listen(lambda: Frames(message=echo))
+    first = door.dial(server)
+    first.shake()
+    door.until(lambda: server.connections == 1)
+    for _ in range(3):
+        in_child(int)
+    second = door.dial(server)
+    second.shake()
+    for peer in (first, second):
+        peer.send(frame(b"hi"))
+        door.until(lambda peer=peer: peer.take_all() == frame(b"hi"))  # type: ignore[misc]
 
 
 def test_a_child_that_returns_while_its_reactor_is_closed_closes_nothing_more(door: Road) -> None:
