@@ -250,7 +250,7 @@ class Reactor(EventLoop):
             if isinstance(exc, (KeyboardInterrupt, SystemExit)):
                 raise
             self.call_exception_handler({"message": "exception in the protocol factory", "exception": exc})
-            if on_failure is not None and not self._abandoned:
+            if on_failure is not None:
                 on_failure(exc)
             return None
         finally:

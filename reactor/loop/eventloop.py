@@ -36,7 +36,8 @@ class EventLoop(Turn):
     """Call back when a file object is ready, when a time has come, or soon.
 
     One thread runs it and calls everything but `call_soon_threadsafe()` and `stop()`, which any thread may call.
-    `selector`: any `selectors.BaseSelector`, closed with the loop. `clock`: seconds, never going back.
+    `selector`: any `selectors.BaseSelector`, closed with the loop. `clock`: seconds, never going back. In a child of
+    fork() it is closed, without a word to anybody: make a new one there.
     """
 
     def __init__(

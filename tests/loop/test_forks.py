@@ -345,6 +345,32 @@ def test_of_loops_that_run_one_in_another_no_bell_hangs_in_a_child(real: EventLo
         writing.close()
 
 
+def test_a_fork_in_a_thread_beside_the_loops_leaves_its_child_nothing_of_it(script: Script) -> None:
+    out, _ = script(
+        """
+        import os, signal, threading, warnings
+        from reactor import EventLoop
+        warnings.simplefilter("ignore")  # later Pythons warn of a fork beside threads
+
+        def fork():
+            if os.fork() == 0:
+                print(loop.is_closed(), loop.is_running(), signal.set_wakeup_fd(-1))
+                print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, flush=True)
+                signal.raise_signal(signal.SIGTERM)
+            print(signal.Signals(os.wait()[1]).name)
+            loop.call_soon_threadsafe(loop.stop)
+
+        with EventLoop() as loop:
+            loop.add_signal_handler(signal.SIGTERM, print, "the parent's")
+            thread = threading.Thread(target=fork)
+            loop.call_soon(thread.start)
+            loop.run()
+            thread.join()
+        """
+    )
+    assert out.split() == ["True", "False", "-1", "True", "SIGTERM"]
+
+
 # --- a new loop
 
 
