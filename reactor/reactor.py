@@ -288,6 +288,13 @@ class Reactor(EventLoop):
 
     # --- the loop's own
 
+    def _mend(self) -> None:
+        super()._mend()
+        for server in list(self._servers):
+            server.mend()
+        for connection in list(self._dialled):
+            connection.mend()
+
     def stats(self) -> dict[str, int]:
         """Return the loop's counters, and those of connections and servers."""
         return {
@@ -336,6 +343,8 @@ class Reactor(EventLoop):
 
     def _end_all(self) -> None:
         """End what there is, whatever raises SystemExit or KeyboardInterrupt in between."""
+        if not self._whole:
+            self._mend()
         with ExitStack() as steps:
             steps.callback(self._lingers.close_when_arrived)
             steps.callback(self._run_all_closes)

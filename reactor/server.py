@@ -136,6 +136,7 @@ class Server:
             connection = self._establish(sock, peer)
         finally:
             if connection is None:
+                sockets.close(sock, reset=True)
                 self._leave(host)
         if connection is None:
             return
@@ -149,6 +150,16 @@ class Server:
         connection.start()
         if self._drain is not None:  # begun by the factory, or by connection_made
             connection.close_when_quiet()
+
+    def mend(self) -> None:
+        """Count anew, and listen anew, behind an exception out of nowhere."""
+        hosts = [_host_of(each.get_extra_info("peername")) for each in self._connections]
+        self._per_peer = Counter([*hosts, *self._lingers.values()])
+        for listener in self._listeners:
+            listener.mend()
+        for connection in list(self._connections):
+            connection.mend()
+        self._look_whether_over()
 
     def _is_full(self) -> bool:
         return _reached(self._limits.max_connections, len(self._connections))

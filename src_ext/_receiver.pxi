@@ -73,6 +73,8 @@ cdef class Receiver(Sender):
         """Read once; return how many bytes came. What else there is to know the owner was told."""
         cdef Py_ssize_t count
         cdef int code
+        if self.clocked:  # first, for an exception out of nowhere in it must not cost what was read
+            self.owner.touched(False)
         if self.fd < 0:
             return self.read_memory(at, size)
         count = recv(self.fd, at, size, 0)
@@ -108,8 +110,6 @@ cdef class Receiver(Sender):
             self.owner.socket_ended()
             return 0
         self.bytes_received += count
-        if self.clocked:
-            self.owner.touched(False)
         return count
 
     cdef int look(self, bint always) except -1:
@@ -280,6 +280,8 @@ cdef class Receiver(Sender):
         """
         cdef Py_ssize_t pos = 0, count
         cdef bint listens = self.calls is not None and not self.reading  # TLS alone: what is made of it is for nobody
+        if not self.session.begun:
+            self.session.begin()
         self.sealed = b""
         try:
             while True:
@@ -299,9 +301,8 @@ cdef class Receiver(Sender):
         view = PyMemoryView_FromMemory(at, size, PyBUF_READ)
         cdef Calls calls = self.calls
         if calls is None:
-            if not self.session.begun:
-                self.session.begin()
-            self.session.feed(view)
+            self.session.incoming.write(view)
+            self.session.records.feed(view)
         else:
             calls.feed(view)
             calls.records.lend(<const uint8_t *>at, size)
@@ -324,7 +325,11 @@ cdef class Receiver(Sender):
         plain = self.read_plain()
         spoke = self.session.outgoing.pending > 0
         if spoke:
-            self.put_own()
+            try:
+                self.put_own()
+            except BaseException:
+                self.rest = PyBytes_FromStringAndSize(<char *>PyMemoryView_GET_BUFFER(self.memory).buf, plain)
+                raise
         if self.retry is not None:
             self.defer()  # what TLS couldn't take before
         if plain and self.reading:

@@ -37,7 +37,7 @@ cdef class Sender:
     cdef Py_ssize_t out_size, out_room, large_size
     cdef list large  # (bytes of `out` in front of it, large body), None if there is none
     cdef list retry  # plain parts that TLS wants to be given again before others
-    cdef object queue  # a WriteBuffer of what is ready for the socket and didn't leave, None until it is needed
+    cdef Queue queue  # of what is ready for the socket and didn't leave, None until it is needed
     cdef Py_ssize_t queued, join_below
 
     def __dealloc__(self):
@@ -133,13 +133,23 @@ cdef class Sender:
         if self.waiting + size <= self.room:
             return True
         if size <= self.room and not self.blocked:
-            self.send_now()
+            self.make_room()
             if self.waiting + size <= self.room:
                 return True
         if self.owner.admit(size):
             return True
         self.writes_dropped += 1
         return False
+
+    cdef int make_room(self) except -1:
+        """Send what waits. The owner's clock hears of it when this turn's writes leave: not in the middle of a write."""
+        cdef bint clocked = self.clocked
+        self.clocked = False
+        try:
+            self.send_now()
+        finally:
+            self.clocked = clocked
+        return 0
 
     cdef int put(self, bytes chunk) except -1:
         cdef Py_ssize_t size = PyBytes_GET_SIZE(chunk)
@@ -191,6 +201,11 @@ cdef class Sender:
         if not self.flush_due:
             self.flush_due = True
             self.defer_call(self)
+
+    def defer_anew(self):
+        """Do the same, whatever became of an earlier time: an exception out of nowhere may have come between."""
+        self.flush_due = False
+        self.defer()
 
     def __call__(self):
         """Send what this turn has queued."""
@@ -269,7 +284,7 @@ cdef class Sender:
         """Let what was written go on in the queue."""
         if self.out_size or self.large is not None:
             if self.queue is None:
-                self.queue = WriteBuffer()
+                self.queue = Queue()
             for part in self.take_parts():
                 self.queue.put(part)
             self.queued = self.queue.size
@@ -360,7 +375,7 @@ cdef class Sender:
     cdef int put_wire(self, bytes data) except -1:
         """Queue bytes that are ready for the socket."""
         if self.queue is None:
-            self.queue = WriteBuffer()
+            self.queue = Queue()
         self.queue.put(data)
         self.queued = self.queue.size
         self.waiting += PyBytes_GET_SIZE(data)

@@ -98,15 +98,16 @@ cdef Py_ssize_t ANSWER_FROM = buffers.ANSWER_FROM
 cdef Py_ssize_t PLAIN_ROOM = buffers.PLAIN_ROOM
 cdef Py_ssize_t SEALED_SLICE = buffers.SEALED_SLICE
 cdef Py_ssize_t BLOCK = buffers.SEND_AT_ONCE
+cdef Py_ssize_t GATHER = buffers.GATHER
 cdef int MESSAGES_PER_TURN = buffers.MESSAGES_PER_TURN
 assert buffers.GATHER <= MOST_PARTS
 
-WriteBuffer = buffers.WriteBuffer
 cdef tuple LENT = ("send", "send_many")
 cdef int WOULD_BLOCK = _errno.EAGAIN, INTERRUPTED = _errno.EINTR
 
 
 include "_accept.pxi"
+include "_queue.pxi"
 include "_sender.pxi"
 include "_receiver.pxi"
 

@@ -42,6 +42,13 @@ def run_until(loop: EventLoop, condition: Callable[[], Any]) -> None:
         loop.run_once(0.05)
 
 
+def wakeup_fd() -> int:
+    """Return where the process's signals ring."""
+    fd = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(fd)
+    return fd
+
+
 class Fork:
     """One fork, called wherever it is to happen inside `with`. The child goes on, to the end of that and no further.
 

@@ -250,6 +250,10 @@ class EventLoop(Turn):
         self._check_open()
         return self._timers.add(when, callback, args)
 
+    def timer(self, callback: Callable[..., object], *args: Any) -> Timer:
+        """Return a timer that is still to be set, with `start(when)`: for who has to know it before it can be due."""
+        return self._timers.make(callback, args)
+
     def call_every(self, interval: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call every `interval` seconds until cancelled, first after one interval. Missed runs are skipped."""
         self._check_open()

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from opcode import opname
 from types import FrameType
 from typing import Any, TypeGuard
 
@@ -75,11 +76,19 @@ def _is_ours(handler: Any) -> TypeGuard[Callable[..., Any]]:
 
 def _in_user_code(frame: FrameType | None) -> bool:
     """Whether the line that is being run is the user's: his own, or one of the standard library's on his behalf."""
+    users = False
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))
         if name.startswith(_LIBRARY):
-            return frame.f_code in _IN_ORDER
-        if name.partition(".")[0] not in sys.stdlib_module_names:
-            return True
+            return (users and _calls(frame)) or frame.f_code in _IN_ORDER
+        users = users or name.partition(".")[0] not in sys.stdlib_module_names
         frame = frame.f_back
     return True
+
+
+def _calls(frame: FrameType) -> bool:
+    """Whether it is in a call: a debugger's lines, and another signal's handler, come between two others of it."""
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while at and opname[code[at]] == "CACHE":  # of the call, which 3.11 has passed when it enters a Python function
+        at -= 2
+    return opname[code[at]].startswith("CALL")

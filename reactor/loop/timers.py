@@ -22,6 +22,11 @@ class Timer(Handle):
     _queue: TimerQueue
     when: float
 
+    def start(self, when: float) -> None:
+        """Be called at `when`. Once: for who has to know it before it can be due."""
+        self.when = when
+        self._queue.push(self)
+
     def cancel(self) -> None:
         if not self.cancelled:
             super().cancel()
@@ -39,17 +44,25 @@ class TimerQueue:
     def add(self, when: float, callback: Callable[..., object], args: tuple[Any, ...], interval: float = 0.0) -> Timer:
         if isnan(when):  # it compares with nothing, and would break the order of all others
             raise ValueError(f"the deadline is {when!r}, it must be a number of seconds")
+        timer = self.make(callback, args)
+        timer.when = when
+        if interval:
+            timer.interval = interval
+        self.push(timer)
+        return timer
+
+    def make(self, callback: Callable[..., object], args: tuple[Any, ...]) -> Timer:
+        """Return a timer that isn't set yet."""
         try:
             timer = Timer(callback, *args)
         except TypeError:
             refuse_uncallable(callback)
-        timer.when = when
         timer._queue = self
-        if interval:
-            timer.interval = interval
-        self._added = added = self._added + 1
-        heappush(self.heap, (when, added, timer))
         return timer
+
+    def push(self, timer: Timer) -> None:
+        self._added += 1
+        heappush(self.heap, (timer.when, self._added, timer))
 
     def repeat(self, timer: Timer, now: float) -> None:
         """Queue a repeating timer that has run, for its next time that is not past: no run is made up for."""
@@ -58,8 +71,7 @@ class TimerQueue:
         timer.when += timer.interval
         if timer.when <= now:
             timer.when += timer.interval * (1 + (now - timer.when) // timer.interval)
-        self._added += 1
-        heappush(self.heap, (timer.when, self._added, timer))
+        self.push(timer)
 
     def next_deadline(self) -> float | None:
         """Return when the first timer is due."""

@@ -202,7 +202,10 @@ class Turn:
     def _callback_raised(self, exc: BaseException, callback: Callable[[], object], watch: Watch | None = None) -> None:
         """Report what came out of a callback, but let through what is meant to end the program."""
         if isinstance(exc, (KeyboardInterrupt, SystemExit)):
-            raise exc
+            try:
+                raise exc
+            finally:
+                del exc  # or it and this frame would know each other, and keep what it came through: a socket, maybe
         known = {"handle": callback} if watch is None else {"handle": callback, "fileobj": watch.fileobj}
         self.call_exception_handler({"message": "exception in a callback", "exception": exc, **known})
 

@@ -34,12 +34,17 @@ class Watch:
         """Be interested in EVENT_READ, EVENT_WRITE, both or nothing (0: selectors know no empty interest)."""
         if mask == self.mask or self.closed:
             return
-        if not self.mask:
-            self._register(mask)
-        elif not mask:
-            self._selector.unregister(self.fileobj)
-        else:
-            self._modify(mask)
+        try:
+            if not self.mask:
+                self._register(mask)
+            elif not mask:
+                self._selector.unregister(self.fileobj)
+            else:
+                self._modify(mask)
+        except BaseException:  # out of nowhere, too, when all was done
+            key = self._selector.get_map().get(self.fileobj)
+            self.mask = key.events if key is not None and key.data is self else 0
+            raise
         self.mask = mask
 
     def _modify(self, mask: int) -> None:

@@ -99,6 +99,8 @@ class Receiver:
 
     def _read(self, memory: memoryview) -> memoryview | None:
         """Read once; None if nothing came, and the owner was told why."""
+        if self.clocked:  # first, for an exception out of nowhere in it must not cost what was read
+            self._owner.touched(False)
         try:
             count = self._sock.recv_into(memory)
         except (BlockingIOError, InterruptedError):
@@ -112,8 +114,6 @@ class Receiver:
             self._owner.socket_ended()
             return None
         self.bytes_received += count
-        if self.clocked:
-            self._owner.touched(False)
         return memory[:count]
 
     def _look(self, always: bool) -> None:

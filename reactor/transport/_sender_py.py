@@ -131,6 +131,13 @@ class Sender:
             self._flush_due = True
             self._defer(self)
 
+    def defer_anew(self) -> None:
+        """Do the same, whatever became of an earlier time: an exception out of nowhere may have come between."""
+        self._out.recount()
+        self._new.recount()
+        self._flush_due = False
+        self.defer()
+
     def __call__(self) -> None:
         """Send what this turn has queued."""
         self._flush_due = False

@@ -70,6 +70,12 @@ class WriteBuffer:
         else:
             chunks.append(chunk)
 
+    def recount(self) -> None:
+        """Count anew: an exception out of nowhere may have come between a chunk and its count."""
+        self.size = sum(map(len, self._chunks or ())) - self._start
+        if not self.size:
+            self.clear()
+
     def next_chunks(self) -> list[bytes | bytearray | memoryview]:
         """Return what should be sent now, in one send."""
         batch: list[bytes | bytearray | memoryview] = (self._chunks or [])[:GATHER]  # type: ignore[assignment]

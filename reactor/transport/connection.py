@@ -101,9 +101,13 @@ class Connection(Receiving, Sending):
             self._end_closing()
         elif self._state is State.OPEN:
             try:
-                self.call(self._on_secured)
+                self.call(self._tell_secured)
             finally:
                 self._look_later()
+
+    def _tell_secured(self) -> None:
+        on_secured, self._on_secured = self._on_secured, nothing_to_do
+        on_secured()
 
     # --- protocol and facts
 
@@ -192,6 +196,32 @@ class Connection(Receiving, Sending):
             self.close()
         else:
             self._lose(exc, reset=True)
+
+    def _mend_state(self) -> None:
+        session = self._stream.session
+        if self._state is State.NEW and session is None:
+            self.start()
+        elif (
+            session is not None
+            and session.secured
+            and (self._state is State.NEW or self._on_secured is not nothing_to_do)
+        ):
+            self.secured()
+        elif self._state is State.CLOSING:
+            self._bound_close()
+            self._end_closing()
+        elif self._cause is not None or (self._told and not self._half_open):
+            self.close()
+        elif self._stream.reading or self._shakes_hands():
+            self._loop.call_soon(self._go_on_anew)
+        if self._unsendable is not None:
+            self._loop.call_after_look(self._give_up)
+        if self._draining:
+            self.close_when_quiet()
+
+    def _go_on_anew(self) -> None:
+        if self._stream.reading or self._shakes_hands():
+            self._stream.resume()
 
     def __repr__(self) -> str:
         return f"<Connection {self._state.value} peer={self._peername!r}>"

@@ -51,10 +51,10 @@ class Core:
     """The state of a connection and how it ends; `Receiving`, `Sending` and `Connection` are the rest of it."""
 
     __slots__ = (
-        "__weakref__", "_bounded_at", "_cause", "_deadlines", "_draining", "_ended", "_ending", "_extra", "_go_on_due",
-        "_high", "_holds", "_limits", "_loop", "_low", "_on_end", "_on_secured", "_patience", "_paused", "_peer_ended",
-        "_peername", "_protocol", "_received", "_sock", "_state", "_stream", "_tls", "_told", "_unsendable", "_watch",
-        "_writing_paused", "made", "reset",
+        "__weakref__", "_bounded_at", "_cause", "_deadlines", "_draining", "_ended", "_ending", "_extra", "_finished",
+        "_go_on_due", "_half_open", "_high", "_holds", "_limits", "_loop", "_low", "_on_end", "_on_secured",
+        "_patience", "_paused", "_peer_ended", "_peername", "_protocol", "_received", "_sock", "_state", "_stream",
+        "_tls", "_told", "_unsendable", "_watch", "_writing_paused", "made", "reset",
     )  # fmt: skip
 
     def __init__(
@@ -80,7 +80,7 @@ class Core:
         self._cause: BaseException | None = None
         self._unsendable: Exception | None = None  # why no more can be sent
         self._ending = self._ended = False  # ending: write_eof() was called; ended: FIN was sent
-        self._peer_ended = self._told = False  # told: the protocol knows that the peer has ended
+        self._peer_ended = self._told = self._half_open = False  # told: the protocol knows that the peer has ended
         self._paused = self._writing_paused = self._go_on_due = self._draining = False
         self._high, self._low = limits.high_water, limits.low_water
         self._patience = limits.close_timeout
@@ -88,7 +88,7 @@ class Core:
         self._received = 0  # bytes that had come when a wait was looked at last
         self._bounded_at = -1  # the offset of the frame, or of the piece of it, that frame_timeout runs for
         self._on_secured: Callable[[], object] = nothing_to_do
-        self.made = self.reset = False
+        self.made = self.reset = self._finished = False
         self._deadlines: Deadlines | None = None  # as long as there was no wait
         self._watch = loop.watch(sock, nothing_to_do, nothing_to_do)
         self._stream = _stream.Stream(sock, memory, self, loop.defer_flush)  # type: ignore[arg-type]
@@ -179,6 +179,10 @@ class Core:
             return
         self._cause = self._cause or self._unsendable or cause
         self._move(State.LOST)
+        self._stop()
+
+    def _stop(self) -> None:
+        """Give up everything but the protocol. May be done twice."""
         self._stream.drop()
         self._watch.close()
         if self._told:
@@ -197,9 +201,10 @@ class Core:
         sockets.close(self._sock, reset=False)
 
     def _finish(self) -> None:
-        cause, self._cause = self._cause, None
+        cause = self._cause
         try:
-            if self.made:
+            if self.made and not self._finished:
+                self._finished = True
                 self._protocol.connection_lost(cause)
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -210,12 +215,37 @@ class Core:
 
     def _let_go_of_all(self, cause: BaseException | None) -> None:
         """Be no part of a cycle, so that nothing of an ended connection waits for the collector."""
-        on_end, self._on_end = self._on_end, None
         self._stream.forget(_GONE)
-        self._protocol = self._unsendable = None
+        self._protocol = self._unsendable = self._cause = None
         self._on_secured = nothing_to_do
-        if on_end is not None:
-            on_end(self, cause, self._sock)
+        if self._on_end is not None:
+            self._on_end(self, cause, self._sock)
+            self._on_end = None
+
+    def mend(self) -> None:
+        """Put in order what an exception out of nowhere has left between two lines. May be done at any time, and twice.
+
+        Each line here asks for what the state says is due, and costs nothing where it is under way.
+        """
+        if self._state is State.LOST:
+            if self._on_end is not None:
+                self._stop()
+            return
+        if self._deadlines is not None:
+            self._deadlines.mend()
+        self._go_on_due = False
+        if self._stream.blocked:
+            self._await_room(progress=False)
+        self._stream.defer_anew()
+        self._tell_stream()
+        self._mend_state()
+
+    def _await_room(self, progress: bool) -> None:
+        """Go on sending when the socket has room."""
+        raise NotImplementedError
+
+    def _mend_state(self) -> None:
+        raise NotImplementedError
 
     def _move(self, state: State) -> None:
         assert state in MOVES[self._state], f"{self._state} to {state}"
@@ -306,7 +336,10 @@ class Core:
 
     def callback_raised(self, exc: BaseException) -> None:
         if isinstance(exc, (KeyboardInterrupt, SystemExit)):
-            raise exc
+            try:
+                raise exc
+            finally:
+                del exc  # or it and this frame would know each other
         _report(self._loop, exc, self, self._protocol)
         if self._state is State.NEW:
             self._lose(exc)

@@ -62,10 +62,16 @@ class Deadlines:
             self._timer.cancel()
             self._timer = None
 
+    def mend(self) -> None:
+        """Look anew, whatever became of the timer."""
+        if self._due:
+            self._arm(min(due for due, _ in self._due.values()))
+
     def _arm(self, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._look)
+        self._timer = self._loop.timer(self._look)  # known before it is set: none is ever set that nobody cancels
+        self._timer.start(due)
 
     def _look(self) -> None:
         self._timer = None

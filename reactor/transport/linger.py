@@ -29,15 +29,20 @@ class Linger:
     def __init__(
         self, loop: EventLoop, sock: socket, memory: memoryview, on_closed: Callable[[Linger], object]
     ) -> None:
+        self._loop = loop
         self._sock = sock
         self._memory = memory
         self._on_closed = on_closed
         self._dropped = 0
         self._closed = False
         self._watch = loop.watch(sock, self._read_ready, nothing_to_do)
-        self._watch.want(EVENT_READ)  # first, for it may raise
-        self._timer = loop.call_later(_LONGEST, self.give_up)
-        sockets.end_writing(sock)
+        self._timer = loop.timer(self.give_up)
+
+    def start(self) -> None:
+        """End our side, and wait. Raises what the selector does that has no room for it."""
+        self._watch.want(EVENT_READ)
+        self._timer.start(self._loop.time() + _LONGEST)
+        sockets.end_writing(self._sock)
 
     def give_up(self) -> None:
         """Close before the peer's end; what has come until now is dropped first, or closing would be a reset."""
@@ -47,15 +52,14 @@ class Linger:
     def close(self) -> None:
         """Close. Idempotent."""
         if not self._closed:
-            self._closed = True
-            self._watch.close()
-            self._timer.cancel()
-            sockets.close(self._sock, reset=False)
+            self.drop()
             self._on_closed(self)
 
-    def abandon(self) -> None:
-        """Let go of the socket without a word to anybody, in a child of fork(): the parent goes on with it."""
+    def drop(self) -> None:
+        """Close, and tell nobody."""
         self._closed = True
+        self._watch.close()
+        self._timer.cancel()
         sockets.close(self._sock, reset=False)
 
     def has_arrived(self) -> bool:
@@ -97,11 +101,15 @@ class Lingers:
         """Let a socket linger; where too many do, the oldest gives way. None: it can't, and is closed."""
         if len(self._owners) >= _MOST_LINGERS:
             self.give_up_oldest()
+        linger = Linger(self._loop, sock, self._memory, self._closed)
         try:
-            linger = Linger(self._loop, sock, self._memory, self._closed)
+            linger.start()
         except (OSError, ValueError, KeyError):  # the selector has no room for it
-            sockets.close(sock, reset=False)
+            linger.drop()
             return None
+        except BaseException:  # out of nowhere
+            linger.drop()
+            raise
         self._owners[linger] = owner
         return linger
 
@@ -131,7 +139,7 @@ class Lingers:
         """Let go of all, in a child of fork()."""
         owners, self._owners = self._owners, {}
         for linger in owners:
-            linger.abandon()
+            linger.drop()
 
     def _closed(self, linger: Linger) -> None:
         self._on_closed(linger, self._owners.pop(linger))

@@ -92,6 +92,12 @@ class Listener:
             sockets.give_descriptor(self._reserve)
             self._reserve = None
 
+    def mend(self) -> None:
+        """Try again, whatever became of the last time."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._try_again()
+
     def _listen(self) -> None:
         if not (self._parked or self._closed or self._retry):
             self._watch.want(EVENT_READ)

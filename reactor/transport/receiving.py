@@ -126,7 +126,8 @@ class Receiving(Core):
             except BaseException as exc:  # a decoder of the user's own, or one that was detached
                 return self.callback_raised(exc)
         keep_open = self.call(self._protocol.eof_received)
-        if self._state is State.OPEN and (not keep_open or self._ended or self._tls is not None):
+        self._half_open = bool(keep_open) and not self._ended and self._tls is None
+        if self._state is State.OPEN and not self._half_open:
             return self.close()
         if self._state is State.OPEN:  # nothing more can come, but the peer may go
             self._loop.watch_end(self._sock, self._peer_gone)

@@ -99,15 +99,18 @@ class Sending(Core):
         """See what a send has left to wait for."""
         stream = self._stream
         if stream.unsent:
-            stream.blocked = True
-            self._await_progress(count > 0)
-            self._watch.on_write = self._write_ready
-            self._want(self._watch.mask | EVENT_WRITE)
+            self._await_room(count > 0)
             self._tell_stream()
         elif self._watch.mask & EVENT_WRITE:
             self._stop_sending()
         if not self._to_leave():
             self._all_sent()
+
+    def _await_room(self, progress: bool) -> None:
+        self._stream.blocked = True
+        self._await_progress(progress)
+        self._watch.on_write = self._write_ready
+        self._want(self._watch.mask | EVENT_WRITE)
 
     def _await_progress(self, progress: bool) -> None:
         if self._state is State.CLOSING:

@@ -1,5 +1,6 @@
 """What the tests of the loop share: real sockets, reports, bounded runs, and scripts of their own."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import wakeup_fd
 
 from reactor import EventLoop
 
@@ -73,3 +75,19 @@ def script() -> Callable[[str], tuple[str, str]]:
         return done.stdout, done.stderr
 
     return run_script
+
+
+@pytest.fixture
+def python_handlers() -> Iterator[None]:
+    """Let SIGINT have Python's default handler, whoever started the tests; hold all to what they found."""
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGUSR1, signal.SIGUSR2)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
+    fd = wakeup_fd()
+    yield
+    after = {each: signal.getsignal(each) for each in before}
+    fd_after = signal.set_wakeup_fd(fd)
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+    nobodys = {signal.SIGUSR1: signal.SIG_DFL, signal.SIGUSR2: signal.SIG_DFL}
+    assert after == {**nobodys, signal.SIGINT: signal.default_int_handler}
+    assert fd_after == fd

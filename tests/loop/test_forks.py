@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from helpers import Fork, in_child, open_files
+from helpers import Fork, in_child, open_files, wakeup_fd
 
 from reactor import EventLoop
 from reactor.loop.interrupts import Interrupts
@@ -27,12 +27,6 @@ def default_handlers() -> Iterator[None]:
     yield
     for signum, handler in before.items():
         signal.signal(signum, handler)
-
-
-def wakeup_fd() -> int:
-    fd = signal.set_wakeup_fd(-1)
-    signal.set_wakeup_fd(fd)
-    return fd
 
 
 # --- what a child is told

@@ -105,6 +105,7 @@ class Lingering:
         self.sock.setblocking(False)
         self.closed: list[Linger] = []
         self.linger = Linger(loop, self.sock, memoryview(bytearray(1 << 18)), self.closed.append)
+        self.linger.start()
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def test_a_reset_ends_it(told: Reactor) -> None:
         peer = socket.create_connection(listener.getsockname())
         sock, _ = listener.accept()
     sock.setblocking(False)
-    Linger(told, sock, memoryview(bytearray(100)), closed.append)
+    Linger(told, sock, memoryview(bytearray(100)), closed.append).start()
     sockets.close(peer, reset=True)
     run_until(told, lambda: closed)
 
