@@ -375,7 +375,6 @@ class EventLoop(Turn):
         }
 
     def _check_open(self) -> None:
-        if self._abandoned:
-            raise RuntimeError("the loop is closed: it was abandoned in a child of fork(); make a new one there")
         if self._closed:
-            raise RuntimeError("the loop is closed")
+            why = ": it was abandoned in a child of fork(); make a new one there" if self._abandoned else ""
+            raise RuntimeError(f"the loop is closed{why}")
