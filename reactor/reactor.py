@@ -49,13 +49,14 @@ class Reactor(EventLoop):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         self._memory = read_memory()
         self._servers: dict[Server, None] = {}  # those too that are closed and have connections
         self._connectors: set[Connector] = set()
         self._dialled: dict[Connection, None] = {}  # connections that no server has
         self._lingers = Lingers(self, self._memory, self._lingered)
+        self._in_hand: socket.socket | None = None  # has no connection yet, while the factory is called
         self._closing = False
+        super().__init__(*args, **kwargs)  # last: from now on a fork may find it
 
     # --- doors
 
@@ -198,7 +199,7 @@ class Reactor(EventLoop):
         server = Server(self, bounds, establish, self._server_over, self._lingers.give_up_oldest)
         socks: Listening = listen() if given is None else [(sockets.adopt_listening(given, backlog), None)]
         try:
-            server.listen(socks)
+            server.listen(socks, shared=given is not None)
         except BaseException:
             _undo(socks, given)
             raise
@@ -245,8 +246,11 @@ class Reactor(EventLoop):
         on_failure: Failure | None = None,
     ) -> Connection | None:
         """Return a connection on `sock`, not started; None if user code failed: that is reported, `sock` closed."""
+        self._in_hand = sock
         try:
             protocol = factory()
+            if self._abandoned:  # it has forked, and has come back in the child
+                return None
             check_protocol(protocol, "the factory %r returned", factory)  # or whoever connects would wait for ever
             return Connection(self, sock, protocol, limits, self._memory, peer, on_end, tls)
         except BaseException as exc:
@@ -257,6 +261,8 @@ class Reactor(EventLoop):
             if on_failure is not None:
                 on_failure(exc)
             return None
+        finally:
+            self._in_hand = None
 
     def _never_made(self, connection: Connection, cause: BaseException, is_tls: bool) -> None:
         """Note that somebody was accepted and no connection came of it."""
@@ -320,6 +326,26 @@ class Reactor(EventLoop):
             **counts,
             **dict(zip(TRAFFIC, map(sum, zip(ended, *traffic, strict=True)), strict=True)),
         }
+
+    def _abandon(self) -> None:
+        try:
+            super()._abandon()  # first: from now on what is closed is no word to the kernel
+        finally:
+            self._abandon_sockets()
+
+    def _abandon_sockets(self) -> None:
+        """Close this process's copies of all sockets."""
+        if self._in_hand is not None:
+            sockets.close(self._in_hand, reset=False)
+        for server in self._servers:
+            server.abandon()
+        for connector in list(self._connectors):
+            connector.abandon()
+        for connection in self._dialled:
+            connection.abandon()
+        self._connectors.clear()
+        self._dialled.clear()
+        self._lingers.abandon()
 
     def close(self) -> None:
         """End everything: servers, connectors, then connections, each with its `connection_lost(None)`.

@@ -61,11 +61,14 @@ class Server:
         self.closed = False
         self._refusals = {limit: Refusals(loop) for limit in ("max_connections", "max_per_peer")}
 
-    def listen(self, socks: list[tuple[socket.socket, UnixPath | None]]) -> None:
-        """Take who comes to these sockets, and own them. If this raises, they are still the caller's."""
+    def listen(self, socks: list[tuple[socket.socket, UnixPath | None]], shared: bool = False) -> None:
+        """Take who comes to these sockets, and own them. If this raises, they are still the caller's.
+
+        `shared`: other processes may listen on them, too.
+        """
         try:
             for sock, path in socks:
-                self._listeners.append(Listener(self._loop, sock, self._accepted, path, self._make_room))
+                self._listeners.append(Listener(self._loop, sock, self._accepted, path, self._make_room, shared))
             say(_log, logging.INFO, "listening at %s", self)
         except BaseException:
             for listener in self._listeners:
@@ -127,6 +130,15 @@ class Server:
         self._loop.check_thread("abort")
         for connection in list(self._connections):
             connection.abort()
+
+    def abandon(self) -> None:
+        """Let go of all sockets without a word to anybody, in a child of fork(): they are the parent's."""
+        self.closed = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self._connections):
+            connection.abandon()
+        self._connections.clear()
 
     def descriptor_freed(self) -> None:
         """Accept again at once, if it held off for want of one."""

@@ -14,7 +14,7 @@ from hypothesis import settings
 
 import reactor
 from reactor.framing import spec
-from reactor.loop import eventloop
+from reactor.loop import eventloop, forks
 from reactor.testing import ManualClock, MemorySelector
 from reactor.transport import _stream, sockets
 from reactor.transport.connection import Connection
@@ -66,6 +66,7 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(Connection, "start", noted)
     monkeypatch.setattr(eventloop, "log_context", reports.append)
+    monkeypatch.setattr(forks, "happened", forks.happened)  # a test that forks is nothing to the others
     before = open_files()
     yield
     assert reports == [], "unexpected reports"

@@ -76,6 +76,63 @@ def wakeup_fd() -> int:
     return fd
 
 
+class Fork:
+    """One fork, called wherever it is to happen inside `with`. The child goes on, to the end of that and no further.
+
+    `heard()`: what the child has said, or how it got there.
+    """
+
+    def __init__(self) -> None:
+        self.called = self.child = False
+        self.said: object = None
+        self.pid = 0
+
+    def __call__(self) -> None:
+        self.called = True
+        self._reading, self._writing = os.pipe()
+        self.pid = os.fork()
+        self.child = self.pid == 0
+        os.close(self._reading if self.child else self._writing)
+        if self.child:  # nobody waits for it for ever
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(int(_PATIENCE))
+
+    def __enter__(self) -> Fork:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self.child:
+            try:
+                said = f"{kind.__name__}: {error}" if kind is not None else str(self.said)
+                os.write(self._writing, said.encode())
+            finally:
+                os._exit(0)
+
+    @property
+    def pipe(self) -> int:
+        """The file by which the child says something."""
+        return self._writing
+
+    def heard(self) -> str:
+        with open(self._reading) as pipe:
+            said = pipe.read()
+        self.ended()
+        return said
+
+    def ended(self) -> int:
+        """Wait for the child; return its exit code, the negative number of a signal."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def in_child(act: Callable[[], object]) -> str:
+    """Do something in a child; return what it returned, or raised, as text."""
+    with Fork() as fork:
+        fork()
+        if fork.child:
+            fork.said = act()
+    return fork.heard()
+
+
 class Recorder(Protocol):
     """Writes down its callbacks in order, and everything it was sent."""
 

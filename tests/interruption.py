@@ -26,7 +26,7 @@ def points_of(code: CodeType, known: dict[CodeType, set[int]] = {}) -> set[int]:
         before = None
         for each in dis.get_instructions(code):
             behind_a_call = before is not None and before.opname.startswith("CALL")
-            if behind_a_call or each.opname.startswith(("JUMP_BACKWARD", "RESUME", "JUMP_ABSOLUTE")):
+            if behind_a_call or each.opname.startswith(("JUMP_BACKWARD", "JUMP_ABSOLUTE")):
                 points.add(each.offset)
             before = each
     return known[code]
@@ -52,10 +52,10 @@ class Interruption:
         if not frame.f_code.co_filename.startswith(PACKAGE):
             return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        return self._step
+        return self._step(frame, event, arg)
 
     def _step(self, frame: FrameType, event: str, arg: object) -> Any:
-        if event == "opcode" and frame.f_lasti in points_of(frame.f_code):
+        if event == "call" or (event == "opcode" and frame.f_lasti in points_of(frame.f_code)):
             self.passed += 1
             if self.passed > self._number:
                 sys.settrace(None)

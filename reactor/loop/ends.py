@@ -59,11 +59,16 @@ class Ends:
         for fd, _ in self._epoll.poll(0, _MOST_EVENTS):
             self._take(fd)()  # what a callback has removed is nobody's
 
-    def close(self, abandon: bool = False) -> None:
-        """Forget all. `abandon`: without a word to the kernel, for a fork has made it somebody else's, too."""
+    def abandon(self) -> None:
+        """Forget all without a word to the kernel: a fork has made it somebody else's, too."""
+        if self._watch is not None:
+            self._watch.abandon()
+        self.close()
+
+    def close(self) -> None:
+        """Forget all."""
         self._callbacks.clear()
         if self._watch is not None:
-            if not abandon:
-                self._watch.close()
+            self._watch.close()
             self._epoll.close()
             self._watch = None

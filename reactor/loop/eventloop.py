@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import selectors
 import threading
 import time
-import weakref
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from threading import get_ident
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from .ends import Ends
+from .files import Files
+from .forks import remember
 from .handle import Handle, check_plain, handle_of, refuse_uncallable
 from .interrupts import Interrupts
 from .look import FullLook
-from .owner import Owned
-from .poller import default_selector, key_of
+from .poller import default_selector
 from .report import log_context
 from .signals import Signals
 from .stalls import Stalls, check_after
 from .threads import Outcome, Threads
 from .timers import Timer, TimerQueue
 from .wakeup import Waker
-from .watch import Callbacks, Watch, nothing_to_do
+from .watch import Watch, nothing_to_do
 
-_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_READ = selectors.EVENT_READ
 _MOST_THREADS = 8  # for calls that wait, on files for one, not for calls that compute
 _MOST_DAEMONS = 16  # a name server that is silent has each name wait for half a minute
 
@@ -36,14 +35,13 @@ T = TypeVar("T")
 Loop = TypeVar("Loop", bound="EventLoop")
 ExceptionHandler = Callable[["EventLoop", dict[str, Any]], object]
 
-_loops: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 
-
-class EventLoop(Owned):
+class EventLoop(Files):
     """Call back when a file object is ready, when a time has come, or soon.
 
     One thread runs it. While it does, another may call `call_soon_threadsafe()` and `stop()`, and ask for `time()`,
-    `is_running()` and `is_closed()`; everything else raises RuntimeError there.
+    `is_running()` and `is_closed()`; everything else raises RuntimeError there. In a child of fork() it is closed,
+    without a word to anybody: make a new one there.
     `selector`: any `selectors.BaseSelector`, closed with the loop. `clock`: seconds, never going back.
     """
 
@@ -51,11 +49,9 @@ class EventLoop(Owned):
         self, selector: selectors.BaseSelector | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(default_selector() if selector is None else selector, clock)
-        self._key_of = key_of(self._selector)
         self._waker = Waker()
         self._bell = Watch(self._selector, self._waker, self._waker.drain, nothing_to_do)
         self._bell.want(_READ)
-        self._ends = Ends(self._selector)
         self._signals = Signals(self._waker, self._ready.append)
         self._interrupts = Interrupts(self.stop)
         self._threads = Threads(self.call_soon_threadsafe, _MOST_THREADS, daemon=False)
@@ -65,7 +61,7 @@ class EventLoop(Owned):
         self._inbox = threading.RLock()  # held while another thread, or a signal handler, leaves a call
         self._reports = 0
         self.counts: dict[str, int] = defaultdict(int)  # what transports count, by the names in `Reactor.stats()`
-        _loops.add(self)
+        remember(self)
 
     # --- running
 
@@ -82,27 +78,33 @@ class EventLoop(Owned):
         self._running = True
         try:
             self._interrupts.take()
+            self._signals.hang_bell()
             self._make_turns()
         finally:
+            self._running = self._stopping = False
             try:
-                self._interrupts.give_back()
+                self._give_back()
             finally:  # again, if a signal handler has raised in the midst of it
-                self._running = self._stopping = False
-                self._interrupts.give_back()
+                self._give_back()
         self._interrupts.raise_kept()
+
+    def _give_back(self) -> None:
+        """Give the bell and SIGINT to who had them. Idempotent. SIGINT last: from then on an interrupt raises."""
+        self._signals.take_bell_down()
+        self._interrupts.give_back()
 
     def _make_turns(self) -> None:
         """Make turns until one was stopped. The first takes what was left outside of turns."""
         self.run_once()
         self._in_turn = True
         try:
-            self._hang_bell()
             self._whole = False
             while not self._stopping:
                 self._turn(None)
             self._whole = True
         finally:
-            self._leave_turn()
+            self._in_turn = False
+            self._stalls.turn_ended()
 
     def run_once(self, timeout: float | None = None) -> None:
         """Make one turn; wait at most `timeout` seconds for something to happen (None: as long as it takes)."""
@@ -112,7 +114,8 @@ class EventLoop(Owned):
             raise RuntimeError("a turn can't be made from inside a turn")
         self._in_turn = True
         try:
-            self._hang_bell()
+            if self._signals.handles:
+                self._signals.hang_bell()
             if not self._whole:
                 self._mend()
             self._whole = False
@@ -120,24 +123,20 @@ class EventLoop(Owned):
             self._turn(None if timeout is None else max(0, timeout))
             self._whole = True
         finally:
-            self._leave_turn()
-
-    def _hang_bell(self) -> None:
-        """Let signals wake the poll, if it is the main thread's: they interrupt no other."""
-        if get_ident() == threading.main_thread().ident:
-            self._signals.hang_bell()
+            self._in_turn = False
+            if not self._running:
+                self._stopping = False  # it counted for this turn
+                if self._signals.hangs or self._stalls.began is not None:
+                    self._leave_turn()
 
     def _leave_turn(self) -> None:
-        self._in_turn = False
-        if not self._running:
-            self._stopping = False  # it counted for this turn
         try:
-            if self._stalls.began is not None:
-                self._stalls.turn_ended()
-            self._signals.take_bell_down()
-        finally:  # again, if a signal handler has raised in the midst of it
-            self._stalls.began = None
-            self._signals.take_bell_down()
+            self._stalls.turn_ended()
+        finally:  # twice, if a signal handler has raised in the midst of it
+            try:
+                self._signals.take_bell_down()
+            finally:
+                self._signals.take_bell_down()
 
     def stop(self) -> None:
         """Let `run()` return when this turn is complete; before `run()`: after one turn that doesn't wait.
@@ -170,15 +169,44 @@ class EventLoop(Owned):
         self._selector.close()
         self._waker.close()
 
+    # --- behind a fork, in the child
+
+    @property
+    def _depth(self) -> int:
+        """Where its bell hangs."""
+        return self._signals.depth
+
+    def _leave_signals(self) -> None:
+        """Give signals and the bell to who had them before: the child's are none of a loop's that is the parent's."""
+        self._signals.take_bell_down()
+        self._signals.close()
+        self._interrupts.give_back()
+
     def _abandon(self) -> None:
-        """Be closed, without a word to the kernel."""
-        if not self._closed:
-            self._closed = True
-            self._owner = None
-            for key in self._selector.get_map().values():
-                key.data.closed = True
-            self._ends.close(abandon=True)
+        """Be closed, without a word to the kernel. A turn that is under way goes on, and finds nothing to do."""
+        if self._closed:
+            return
+        self._inbox = threading.RLock()  # whoever held the other one isn't here
+        self._closed = self._abandoned = True
+        self._owner = None
+        self._running = False
+        self._stalls.began = None
+        self._waker.abandon()
+        self._threads.abandon()
+        self._daemons.abandon()
+        self._forget_turn()
+        self._poll = self._refuse_turn
+        self._ends.abandon()
+        for key in list((self._selector.get_map() or {}).values()):
+            if isinstance(key.data, Watch):  # a selector that was given may have others
+                key.data.abandon()
+        with suppress(OSError):  # a kqueue isn't inherited
             self._selector.close()
+
+    def _refuse_turn(self, timeout: float | None) -> NoReturn:
+        """What a child that has returned from a callback meets when it polls."""
+        self._check_open()
+        raise AssertionError("unreachable")
 
     def __enter__(self: Loop) -> Loop:
         return self
@@ -283,66 +311,6 @@ class EventLoop(Owned):
         self._daemons.submit(future, function, args, on_done)
         return future
 
-    # --- file objects
-
-    def watch(self, fileobj: Any, on_read: Callable[[], object], on_write: Callable[[], object]) -> Watch:
-        """Return a Watch without interest yet: `want()` sets it. For transports; one per file object."""
-        return Watch(self._selector, fileobj, on_read, on_write)
-
-    def watch_end(self, fileobj: Any, callback: Callable[[], object]) -> None:
-        """Call once when a file object fails that nobody reads or writes for now, where the system can tell."""
-        self._ends.add(fileobj, callback)
-
-    def forget_end(self, fileobj: Any) -> None:
-        """Call nobody for its end any more; before it is closed."""
-        self._ends.remove(fileobj)
-
-    def add_reader(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
-        """Call whenever `fd` (an int, or anything with `fileno()`) is readable; replaces an earlier callback."""
-        self._refuse("add_reader")
-        watch = self._watch_of(fd)
-        watch.on_read = handle_of(callback, args)
-        watch.add(_READ)
-
-    def add_writer(self, fd: Any, callback: Callable[..., object], *args: Any) -> None:
-        """Call whenever `fd` is writable; replaces an earlier callback."""
-        self._refuse("add_writer")
-        watch = self._watch_of(fd)
-        watch.on_write = handle_of(callback, args)
-        watch.add(_WRITE)
-
-    def remove_reader(self, fd: Any) -> bool:
-        """Stop calling back for reading; tell whether there was a callback. Before the fd is closed."""
-        self.check_thread("remove_reader")
-        return self._unwatch(fd, _READ)
-
-    def remove_writer(self, fd: Any) -> bool:
-        """Stop calling back for writing; tell whether there was a callback. Before the fd is closed."""
-        self.check_thread("remove_writer")
-        return self._unwatch(fd, _WRITE)
-
-    def _watch_of(self, fd: Any) -> Watch:
-        watch = self._callbacks_of(fd)
-        if watch is None or not watch.renew():
-            watch = Callbacks(self._selector, fd, nothing_to_do, nothing_to_do)
-        return watch
-
-    def _callbacks_of(self, fd: Any) -> Callbacks | None:
-        """Return what is set for a file. Raises RuntimeError if it isn't the user's to watch."""
-        key = self._key_of(fd)
-        if key is None:
-            return None
-        if not isinstance(key.data, Callbacks):
-            raise RuntimeError(f"{fd!r} is watched by its transport: use that, or a file of your own")
-        return key.data
-
-    def _unwatch(self, fd: Any, event: int) -> bool:
-        watch = None if self._closed else self._callbacks_of(fd)
-        if watch is None or not watch.mask & event:
-            return False
-        watch.remove(event)
-        return True
-
     # --- signals
 
     def add_signal_handler(self, signum: int, callback: Callable[..., object], *args: Any) -> None:
@@ -350,6 +318,8 @@ class EventLoop(Owned):
         self._refuse("add_signal_handler")
         check_plain("callback", callback)
         self._signals.add(signum, handle_of(callback, args))
+        if self._in_turn:
+            self._signals.hang_bell()
 
     def remove_signal_handler(self, signum: int) -> bool:
         """Give the signal back to whoever had it before; tell whether there was a callback."""
@@ -415,12 +385,3 @@ class EventLoop(Owned):
             "timers": len(self._timers),
             "watched": 0 if self._closed else len(self._selector.get_map()) - 1,
         }
-
-
-def _abandon_loops() -> None:
-    """Run in a child behind a fork: what the kernel watches for a loop is the parent's, too, and is left alone."""
-    for loop in _loops:
-        loop._abandon()
-
-
-os.register_at_fork(after_in_child=_abandon_loops)

@@ -20,14 +20,14 @@ class Owned(Turn):
     `runs_on[0]` is that thread too, in a place that C can look at.
     """
 
-    __slots__ = ("_closed", "_in_turn", "_owner", "_running", "runs_on")
+    __slots__ = ("_abandoned", "_closed", "_in_turn", "_owner", "_running", "runs_on")
 
     def __init__(self, selector: selectors.BaseSelector, clock: Callable[[], float]) -> None:
         super().__init__(selector, clock)
         self._owner: int | None = get_ident()  # None once the loop is closed, so that one comparison tells both
         self.runs_on = memoryview(bytearray(8)).cast("Q")
         self.runs_on[0] = get_ident()
-        self._running = self._in_turn = self._closed = False
+        self._running = self._in_turn = self._closed = self._abandoned = False
 
     def is_closed(self) -> bool:
         return self._closed
@@ -52,4 +52,5 @@ class Owned(Turn):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RuntimeError("the loop is closed")
+            why = ": it was abandoned in a child of fork(); make a new one there" if self._abandoned else ""
+            raise RuntimeError(f"the loop is closed{why}")

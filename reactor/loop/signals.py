@@ -54,6 +54,10 @@ class Place:
         self._ours = [each for each in self._ours if each != handler]
         self._stack = below if self._ours else []
 
+    def is_ours(self) -> bool:
+        """Whether one of ours is called when the signal comes."""
+        return signal.getsignal(self._signum) in self._ours
+
     def below(self, handler: SignalHandler) -> Any:
         """Return who had the place before `handler`."""
         return self._stack[self._stack.index(handler) - 1] if handler in self._stack else None
@@ -67,51 +71,66 @@ def place_of(signum: int) -> Place:
     return _places.setdefault(signum, Place(signum))
 
 
+def taken_signals() -> list[int]:
+    """Return the signals whose handler is one of ours."""
+    return [signum for signum, place in _places.items() if place.is_ours()]
+
+
 class Signals:
     """The signal handlers of one loop. Main thread only: `signal` itself insists."""
 
     def __init__(self, waker: Waker, schedule: Callable[[Handle], None]) -> None:
         self._waker = waker
         self._schedule = schedule
-        self._handles: dict[int, Handle] = {}
+        self.handles: dict[int, Handle] = {}
         self._on_signal: SignalHandler = self._noted  # one object, to be found again
         self._hung_on: int | None = None  # how many bells hung when ours was hung
 
     def add(self, signum: int, handle: Handle) -> None:
         """Call `handle` on the loop whenever `signum` comes; replaces what was there."""
-        if signum not in self._handles:
+        if signum not in self.handles:
             place_of(signum).take(self._on_signal)
-        self._handles[signum] = handle
+        self.handles[signum] = handle
 
     def remove(self, signum: int) -> bool:
         """Give `signum` back to whoever had it; tell whether it was ours."""
-        if signum not in self._handles:
+        if signum not in self.handles:
             return False
         place_of(signum).give_back(self._on_signal)
-        del self._handles[signum]
+        del self.handles[signum]
         return True
 
     def close(self) -> None:
         """Give all back. Off the main thread each is given back when its signal comes, to whoever gets it then."""
-        for signum in list(self._handles):
+        for signum in list(self.handles):
             with suppress(ValueError):
                 place_of(signum).give_back(self._on_signal)
-        self._handles.clear()
+        self.handles.clear()
 
     def _noted(self, signum: int, frame: object) -> None:
         """Runs between two bytecodes of anything: takes no lock, calls nothing of the user's."""
-        if signum not in self._handles:  # closed off the main thread
+        if signum not in self.handles:  # closed off the main thread
             place_of(signum).give_back(self._on_signal)
             return signal.raise_signal(signum)
         self._schedule(Handle(self._deliver, signum))
         return self._waker.wake()
 
     def _deliver(self, signum: int) -> None:
-        handle = self._handles.get(signum)  # looked up now: it may have been removed since the signal came
+        handle = self.handles.get(signum)  # looked up now: it may have been removed since the signal came
         if handle is not None:
             handle()
 
     # --- the bell
+
+    @property
+    def hangs(self) -> bool:
+        """Whether its bell hangs, which may be below another one."""
+        return self._hung_on is not None
+
+    @property
+    def depth(self) -> int:
+        """How many bells hung below ours when it was hung; -1 while it isn't."""
+        return -1 if self._hung_on is None else self._hung_on
 
     def hang_bell(self) -> None:
         """Let a signal that comes just before the selector sleeps wake it, too. For a run on the main thread."""

@@ -78,6 +78,10 @@ class Threads:
             self._count -= 1
             return None
 
+    def abandon(self) -> None:
+        """Forget all, in a child of fork(): its threads aren't there, and one of them may have had the lock."""
+        self._lock, self._count, self._waiting = threading.Lock(), 0, deque()
+
     def _hand_over(self, on_done: Callable[[Future[T]], object], future: Future[T]) -> None:
         with suppress(RuntimeError):  # the loop was closed while the call ran: nobody is left to be told
             self._call_soon_threadsafe(on_done, future)

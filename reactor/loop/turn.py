@@ -22,7 +22,7 @@ from .handle import Handle, nothing
 from .look import FullLook
 from .poller import Ready, poll_of
 from .timers import Timer, TimerQueue
-from .watch import Watch
+from .watch import Watch, nothing_to_do
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _LONGEST_POLL = 3600.0  # seconds; some selectors overflow on years, and an extra turn an hour costs nothing
@@ -189,6 +189,17 @@ class Turn:
             self._timers.repeat(self._again, self._again.when)
         self._again = None
 
+    def _forget_turn(self) -> None:
+        """Let nothing of this turn happen any more: who takes entries off a queue finds as many, which do nothing."""
+        look = self._look
+        for queue in (self._ready, look.waiting, look.asked) if look is not None else (self._ready,):
+            _empty(queue, Handle(nothing_to_do))
+        _empty(self._due, (0.0, 0, Timer(nothing_to_do)))
+        _empty(self._flushes, nothing_to_do)
+        _empty(self._closes, nothing_to_do)
+        self._timers = TimerQueue()
+        self._look = self._again = None
+
     def _callback_raised(self, exc: BaseException, callback: Callable[[], object], watch: Watch | None = None) -> None:
         """Report what came out of a callback, but let through what is meant to end the program."""
         if isinstance(exc, (KeyboardInterrupt, SystemExit)):
@@ -198,6 +209,13 @@ class Turn:
                 del exc  # or it and this frame would know each other, and keep what it came through: a socket, maybe
         known = {"handle": callback} if watch is None else {"handle": callback, "fileobj": watch.fileobj}
         self.call_exception_handler({"message": "exception in a callback", "exception": exc, **known})
+
+
+def _empty(queue: deque[Entry], nothing: Entry) -> None:
+    """Put what does nothing in the place of every entry."""
+    for _ in range(len(queue)):
+        queue.append(nothing)
+        queue.popleft()
 
 
 def _taken_from(queue: deque[Entry]) -> Iterable[Entry]:

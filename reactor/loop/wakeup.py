@@ -56,6 +56,12 @@ class Waker:
                     break
         self.rung = False
 
+    def abandon(self) -> None:
+        """Close, in a child of fork(): what is rung here from now on would wake the parent."""
+        self.rung = True
+        self.pass_on = None
+        self.close()
+
     def close(self) -> None:
         self._inside.close()
         self._outside.close()

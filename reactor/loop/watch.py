@@ -70,6 +70,12 @@ class Watch:
         self.closed = True
         self.on_read = self.on_write = nothing_to_do  # or who has the watch would wait for the collector
 
+    def abandon(self) -> None:
+        """Be closed, without a word to the kernel: behind a fork it would be said for the parent, too."""
+        self.mask = 0
+        self.closed = True
+        self.on_read = self.on_write = nothing_to_do
+
     def add(self, event: int) -> None:
         self.want(self.mask | event)
 

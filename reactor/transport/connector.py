@@ -105,6 +105,11 @@ class Connector:
             self._end()
             on_close()
 
+    def abandon(self) -> None:
+        """Give up without a word to anybody, in a child of fork()."""
+        self._end_round()
+        self._end()
+
     def failed(self, error: BaseException) -> None:
         """Try again after what the network did, if there is to be another try; else it is the end."""
         self._end_round()

@@ -149,6 +149,8 @@ class Core:
 
     def close_when_quiet(self) -> None:
         """Close as soon as no message is half received, undelivered, held or unsent; never from inside this call."""
+        if self._state is State.LOST:
+            return
         self._draining = True
         self._tell_stream()
         self._loop.call_after_look(self._close_if_quiet)
@@ -204,6 +206,15 @@ class Core:
         self._loop.defer_close(self._finish)
         if self._cause is not None:
             say(_log, logging.DEBUG, "the connection with %r ends: %s", self._peername, self._cause)
+
+    def abandon(self) -> None:
+        """Be over without a word to anybody, in a child of fork(): the connection is the parent's."""
+        self._on_end = self._unsendable = None
+        self._go_on_due = True  # what has come is delivered there, and by nobody here
+        if self._state is not State.LOST:
+            self._move(State.LOST)
+        self._stream.drop()
+        sockets.close(self._sock, reset=False)
 
     def _finish(self) -> None:
         cause = self._cause

@@ -135,5 +135,11 @@ class Lingers:
             for linger in list(self._owners):
                 linger.give_up()
 
+    def abandon(self) -> None:
+        """Let go of all, in a child of fork()."""
+        owners, self._owners = self._owners, {}
+        for linger in owners:
+            linger.drop()
+
     def _closed(self, linger: Linger) -> None:
         self._on_closed(linger, self._owners.pop(linger))

@@ -28,7 +28,7 @@ class Listener:
 
     When descriptors run out, `make_room()` may give some up and say so; else a reserve is given up for a moment so that
     those who wait are told at once, by a reset. Then, and after any other error, it holds off: longer each time, or
-    until `descriptor_freed()`.
+    until `descriptor_freed()`. `shared`: other processes may listen on the socket, too, and go on when this one closes.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Listener:
         on_accept: Callable[[socket.socket, Any], object],
         path: UnixPath | None = None,
         make_room: Callable[[], bool] = lambda: False,
+        shared: bool = False,
     ) -> None:
         self.address: Any = sock.getsockname()
         self.shed = 0  # connections that were reset for want of descriptors
@@ -46,6 +47,7 @@ class Listener:
         self._on_accept = on_accept
         self._path = path
         self._make_room = make_room
+        self._shared = shared
         self._watch = loop.watch(sock, self._accept_ready, nothing_to_do)
         self._retry: Timer | None = None
         self._pause = _FIRST_PAUSE
@@ -75,7 +77,7 @@ class Listener:
         if self._closed:
             return
         self.let_go()
-        sockets.close(self._sock, reset=False)
+        sockets.close(self._sock, reset=False, shared=self._shared)
         if self._path is not None:
             self._path.remove()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import socket
 import struct
@@ -13,8 +14,10 @@ import termios
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..loop import forks
 from .address import format_address
 
+_AF_UNSPEC = bytes(16)  # a sockaddr of no family
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: close() sends RST
 
 # The connection died in the queue, or the network below it is away: says nothing about the listener (accept(2)).
@@ -153,6 +156,8 @@ def adopt_listening(sock: socket.socket | int, backlog: int) -> socket.socket:
         if adopted is not sock:
             adopted.detach()
         raise named(exc, "can't listen on the socket that was given") from None
+    if adopted is not sock:  # systemd's, for one: no program that is started has it, too
+        adopted.set_inheritable(False)
     return adopted
 
 
@@ -309,13 +314,48 @@ def _queued(fd: int, queue: int) -> int:
     return int.from_bytes(fcntl.ioctl(fd, queue, bytes(4)), sys.byteorder)
 
 
-def close(sock: socket.socket, reset: bool) -> None:
-    """Close; with `reset` the peer gets RST and what the kernel still held for it is dropped."""
+def close(sock: socket.socket, reset: bool, shared: bool = False) -> None:
+    """Close; with `reset` the peer gets RST and what the kernel still held for it is dropped.
+
+    Behind a fork the end is told first, unless a socket is `shared` with processes that go on with it.
+    """
     if reset:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    if forks.happened and not shared:
+        _tell_end(sock, reset)
     with contextlib.suppress(OSError):  # a close that fails has closed all the same (close(2))
         sock.close()
+
+
+def _tell_end(sock: socket.socket, reset: bool) -> None:
+    """Tell the peer, or who connects, that this is the end, whoever has a copy: close(2) waits for the last of them."""
+    with contextlib.suppress(OSError):  # a socket that isn't connected any more, or not yet
+        if not (reset and _disconnect(sock)):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def _disconnect(sock: socket.socket) -> bool:
+    """Reset a TCP connection now; tell whether that could be done.
+
+    On Linux connect(2) to AF_UNSPEC does it, which Python's `connect()` has no address for. Behind a shutdown(2), which
+    sends FIN, the peer would see an end in good order.
+    """
+    if sys.platform != "linux" or sock.family == socket.AF_UNIX or sock.fileno() < 0:
+        return False
+    connect = _connect_of_libc()
+    return connect is not None and connect(sock.fileno(), _AF_UNSPEC, len(_AF_UNSPEC)) == 0
+
+
+@functools.cache
+def _connect_of_libc() -> Any:
+    """Return connect(2), None if Python was built without the means to call it."""
+    try:
+        import ctypes
+
+        return ctypes.CDLL(None).connect
+    except (ImportError, OSError, AttributeError):
+        return None
 
 
 def named(exc: OSError, what: str) -> OSError:
