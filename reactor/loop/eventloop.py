@@ -81,12 +81,13 @@ class EventLoop(Files):
             self._signals.hang_bell()
             self._make_turns()
         finally:
-            self._running = self._stopping = False
             try:
                 self._give_back()
             finally:  # again, if a signal handler has raised in the midst of it
+                self._running = self._stopping = False
                 self._give_back()
         self._interrupts.raise_kept()
+        self._check_open()  # as in run_once()
 
     def _give_back(self) -> None:
         """Give the bell and SIGINT to who had them. Idempotent. SIGINT last: from then on an interrupt raises."""
@@ -104,7 +105,10 @@ class EventLoop(Files):
             self._whole = True
         finally:
             self._in_turn = False
-            self._stalls.turn_ended()
+            try:
+                self._stalls.turn_ended()
+            finally:
+                self._stalls.began = None
 
     def run_once(self, timeout: float | None = None) -> None:
         """Make one turn; wait at most `timeout` seconds for something to happen (None: as long as it takes)."""
@@ -126,17 +130,21 @@ class EventLoop(Files):
             self._in_turn = False
             if not self._running:
                 self._stopping = False  # it counted for this turn
-                if self._signals.hangs or self._stalls.began is not None:
+                try:
                     self._leave_turn()
+                finally:  # again, if a signal handler has raised in the midst of it
+                    self._stalls.began = None
+                    if self._signals.hung_on is not None:
+                        self._signals.take_bell_down()
+        if self._abandoned:  # by a callback that has forked, and has come back in the child
+            self._check_open()
 
     def _leave_turn(self) -> None:
-        try:
+        """Say that no turn is being made."""
+        if self._stalls.began is not None:
             self._stalls.turn_ended()
-        finally:  # twice, if a signal handler has raised in the midst of it
-            try:
-                self._signals.take_bell_down()
-            finally:
-                self._signals.take_bell_down()
+        if self._signals.hung_on is not None:
+            self._signals.take_bell_down()
 
     def stop(self) -> None:
         """Let `run()` return when this turn is complete; before `run()`: after one turn that doesn't wait.

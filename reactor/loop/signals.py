@@ -84,7 +84,7 @@ class Signals:
         self._schedule = schedule
         self.handles: dict[int, Handle] = {}
         self._on_signal: SignalHandler = self._noted  # one object, to be found again
-        self._hung_on: int | None = None  # how many bells hung when ours was hung
+        self.hung_on: int | None = None  # how many bells hung when ours was hung
 
     def add(self, signum: int, handle: Handle) -> None:
         """Call `handle` on the loop whenever `signum` comes; replaces what was there."""
@@ -123,26 +123,21 @@ class Signals:
     # --- the bell
 
     @property
-    def hangs(self) -> bool:
-        """Whether its bell hangs, which may be below another one."""
-        return self._hung_on is not None
-
-    @property
     def depth(self) -> int:
         """How many bells hung below ours when it was hung; -1 while it isn't."""
-        return -1 if self._hung_on is None else self._hung_on
+        return -1 if self.hung_on is None else self.hung_on
 
     def hang_bell(self) -> None:
         """Let a signal that comes just before the selector sleeps wake it, too. For a run on the main thread."""
-        if self._hung_on is None:
-            self._hung_on = len(_bells)
+        if self.hung_on is None:
+            self.hung_on = len(_bells)
             with suppress(ValueError):  # a sub-interpreter, which no signal comes to
                 _bells.extend(map(_hang, (self._waker.signal_fd(),)))  # done and noted in one step
             self._waker.pass_on = self._pass_on
 
     def take_bell_down(self) -> None:
         """Hang up again whose bell hung there. Idempotent."""
-        at = self._hung_on
+        at = self.hung_on
         if at is None:
             return
         if len(_bells) > at:
@@ -150,12 +145,12 @@ class Signals:
             if current not in (self._waker.signal_fd(), _bells[at]):  # somebody has hung his meanwhile
                 _hang_or_nobody(current)
             del _bells[at:]
-        self._hung_on = None
+        self.hung_on = None
 
     def _pass_on(self, rings: bytes) -> None:
         """Ring for whose bell hung there: to an asyncio loop around us the numbers are the message."""
-        below = _bells[self._hung_on] if self._hung_on is not None else _NOBODY
-        numbers = rings.replace(b"\0", b"")
+        at, numbers = self.hung_on, rings.replace(b"\0", b"")
+        below = _bells[at] if at is not None and at < len(_bells) else _NOBODY
         if numbers and below != _NOBODY:
             with suppress(OSError):
                 os.write(below, numbers)

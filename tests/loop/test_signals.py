@@ -172,6 +172,7 @@ def test_a_bell_that_was_closed_meanwhile_is_not_hung_again(real: EventLoop) -> 
     one, other = socket.socketpair()
     one.setblocking(False)
     signal.set_wakeup_fd(one.fileno())
+    real.add_signal_handler(USR1, print)
     real.call_soon(one.close)
     real.run_once(0)
     other.close()
