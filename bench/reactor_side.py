@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from reactor import FramedProtocol, Protocol, Transport
+from reactor import FramedProtocol, Limits, Protocol, Transport
 
 
 class Messages(FramedProtocol):
@@ -12,6 +12,12 @@ class Messages(FramedProtocol):
 
     def message_received(self, message: bytes) -> None:
         self.send(message)
+
+
+class Waiting(Messages):
+    """The same, with a wait for each connection that is silent."""
+
+    limits = Limits(idle_timeout=60.0)
 
 
 class Reads(FramedProtocol):
@@ -42,4 +48,4 @@ class Broadcast(FramedProtocol):
             transport.write(frame)
 
 
-PROTOCOLS = {"messages": Messages, "reads": Reads, "raw": Raw, "broadcast": Broadcast}
+PROTOCOLS = {"messages": Messages, "waiting": Waiting, "reads": Reads, "raw": Raw, "broadcast": Broadcast}

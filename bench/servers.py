@@ -35,7 +35,8 @@ def reactor(protocol: str, road: str, where: str) -> None:
             reactor.listen_unix(factory, where)
             print(where, flush=True)
         else:
-            server = reactor.listen_tcp(factory, "127.0.0.1", 0, tls=tls)
+            limits = getattr(factory, "limits", None)
+            server = reactor.listen_tcp(factory, "127.0.0.1", 0, tls=tls, limits=limits)
             print(server.addresses[0][1], flush=True)
         reactor.run()
 

@@ -1,4 +1,4 @@
-"""Readers, writers and watches: identity is the object, never the fd number; over every selector there is."""
+"""Watches: identity is the object, never the fd number; over every selector there is."""
 
 import selectors
 import socket
