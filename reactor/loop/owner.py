@@ -2,7 +2,7 @@
 
 Another thread's call would be taken for one of the loop's own: it would wait for the next event, or fall between two
 lines of a turn. What is called all the time compares two numbers where it looked whether the loop is open, and asks
-here when they differ; so a call that nothing is wrong with costs nothing more.
+here when they differ; so a call that nothing is wrong with costs what it did.
 """
 
 from __future__ import annotations
