@@ -45,6 +45,7 @@ RANKS = [
     {"transport"},
     {"arguments"},
     {"server", "dial"},
+    {"connections"},
     {"reactor"},
     {"testing.clock", "testing.memory", "testing.conformance_stage"},
     {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from ..errors import ConnectionTimeout
@@ -18,6 +19,9 @@ from .core import State
 from .receiving import Receiving
 from .sending import Sending
 from .tls import TLS, Session, behind_the_switch
+
+TRAFFIC = ("bytes_received", "bytes_sent", "frames_received", "frames_sent", "writes_dropped")  # counts of a stream
+_traffic_of = attrgetter(*TRAFFIC)
 
 
 class Connection(Receiving, Sending):
@@ -160,6 +164,19 @@ class Connection(Receiving, Sending):
             self._extra = {**sockets.facts(self._sock), **(self._extra or {})}
         return self._extra
 
+    def traffic(self) -> tuple[int, ...]:
+        """Return what `TRAFFIC` names, of this connection."""
+        return _traffic_of(self._stream)
+
+    def leave_traffic(self) -> None:
+        """Add that to the loop's counts, which outlive this connection; one by one, for a loop takes twice as long."""
+        stream, counts = self._stream, self._loop.counts
+        counts["bytes_received"] += stream.bytes_received
+        counts["bytes_sent"] += stream.bytes_sent
+        counts["frames_received"] += stream.frames_received
+        counts["frames_sent"] += stream.frames_sent
+        counts["writes_dropped"] += stream.writes_dropped
+
     # --- ends
 
     def hold(self) -> Hold:
@@ -203,6 +220,24 @@ class Connection(Receiving, Sending):
             self.close()
         else:
             self._lose(exc, reset=True)
+
+    def mend(self) -> None:
+        """Put in order what an exception out of nowhere has left between two lines. May be done at any time, and twice.
+
+        Each line here asks for what the state says is due, and costs nothing where it is under way.
+        """
+        if self._state is State.LOST:
+            if self._on_end is not None:
+                self._stop()
+            return
+        if self._deadlines is not None:
+            self._deadlines.mend()
+        self._go_on_due = False
+        if self._stream.blocked:
+            self._await_room(progress=False)
+        self._stream.defer_anew()
+        self._tell_stream()
+        self._mend_state()
 
     def _mend_state(self) -> None:
         session = self._stream.session

@@ -10,7 +10,6 @@ import logging
 import ssl
 from collections.abc import Callable
 from enum import Enum
-from operator import attrgetter
 from selectors import EVENT_READ
 from socket import socket
 from typing import Any
@@ -47,11 +46,9 @@ MOVES = {
 
 _LIBRARY = __name__.rpartition("transport.")[0]  # "reactor.", or where a vendored copy lies
 
-TRAFFIC = ("bytes_received", "bytes_sent", "frames_received", "frames_sent", "writes_dropped")  # counts of a stream
 
 OnEnd = Callable[[Any, "BaseException | None", socket], object]
 
-_traffic_of = attrgetter(*TRAFFIC)
 _log = logging.getLogger(__name__)
 
 
@@ -237,44 +234,6 @@ class Core:
         if self._on_end is not None:
             self._on_end(self, cause, self._sock)
             self._on_end = None
-
-    def mend(self) -> None:
-        """Put in order what an exception out of nowhere has left between two lines. May be done at any time, and twice.
-
-        Each line here asks for what the state says is due, and costs nothing where it is under way.
-        """
-        if self._state is State.LOST:
-            if self._on_end is not None:
-                self._stop()
-            return
-        if self._deadlines is not None:
-            self._deadlines.mend()
-        self._go_on_due = False
-        if self._stream.blocked:
-            self._await_room(progress=False)
-        self._stream.defer_anew()
-        self._tell_stream()
-        self._mend_state()
-
-    def _await_room(self, progress: bool) -> None:
-        """Go on sending when the socket has room."""
-        raise NotImplementedError
-
-    def _mend_state(self) -> None:
-        raise NotImplementedError
-
-    def traffic(self) -> tuple[int, ...]:
-        """Return what `TRAFFIC` names, of this connection."""
-        return _traffic_of(self._stream)
-
-    def leave_traffic(self) -> None:
-        """Add that to the loop's counts, which outlive this connection; one by one, for a loop takes twice as long."""
-        stream, counts = self._stream, self._loop.counts
-        counts["bytes_received"] += stream.bytes_received
-        counts["bytes_sent"] += stream.bytes_sent
-        counts["frames_received"] += stream.frames_received
-        counts["frames_sent"] += stream.frames_sent
-        counts["writes_dropped"] += stream.writes_dropped
 
     def _move(self, state: State) -> None:
         assert state in MOVES[self._state], f"{self._state} to {state}"
