@@ -72,6 +72,7 @@ class Storm:
         self.messages = self._due = 0
         self._plan = self._steps()
         self._context = multiprocessing.get_context("fork")
+        self._begun = self._context.Semaphore(0)
 
     def answered(self) -> None:
         """Take the next step behind so many messages, once all peers are there."""
@@ -98,16 +99,22 @@ class Storm:
         stats = self.reactor.stats()
         self.windows.append(Window(self.messages, stats["turns"], stats["events"], time.process_time_ns()))
 
+    def wait_for_children(self) -> None:
+        """Wait until all have begun their job: a machine that is busy lets some sleep in the middle of fork()."""
+        for _ in self.children:
+            assert self._begun.acquire(timeout=SILENCE)
+
     def _fork(self) -> None:
-        child = self._context.Process(target=wait_for_ever, daemon=True)
+        child = self._context.Process(target=wait_for_ever, args=(self._begun,), daemon=True)
         begin = time.perf_counter()
         child.start()
         self.fork_ms.append((time.perf_counter() - begin) * 1e3)
         self.children.append(child)
 
 
-def wait_for_ever() -> None:
+def wait_for_ever(begun: Any) -> None:
     """The job of a child."""
+    begun.release()
     while True:
         signal.pause()
 
@@ -146,6 +153,7 @@ def _storm(state: Storm, before: set[str]) -> Figures:
         one, two, three, four = state.windows
         figures = Figures(two.since(one), four.since(three), state.fork_ms)
         ours = sockets_of(os.getpid()) - before
+        state.wait_for_children()
         figures.held_files = sum(len(ours & sockets_of(child.pid)) for child in state.children)
         _end_all(state, server)
         figures.reached = is_reached(server.addresses[0])

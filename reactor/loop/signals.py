@@ -56,7 +56,9 @@ class Place:
 
     def is_ours(self) -> bool:
         """Whether one of ours is called when the signal comes."""
-        return signal.getsignal(self._signum) in self._ours
+        return (
+            bool(self._ours) and signal.getsignal(self._signum) in self._ours
+        )  # no question for a number that isn't one
 
     def below(self, handler: SignalHandler) -> Any:
         """Return who had the place before `handler`."""

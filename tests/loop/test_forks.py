@@ -303,6 +303,13 @@ def test_a_fork_leaves_the_mask_of_signals_as_it_was(real: EventLoop) -> None:
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
 
 
+def test_a_fork_goes_well_behind_a_signal_that_there_is_not(real: EventLoop) -> None:
+    with pytest.raises(ValueError, match="signal number out of range"):
+        real.add_signal_handler(10_000, print)
+    real.add_signal_handler(TERM, print)
+    assert in_child(lambda: signal.getsignal(TERM) == signal.SIG_DFL) == "True"
+
+
 def test_a_childs_signals_do_not_ring_the_parents_bell(real: EventLoop) -> None:
     signal.signal(USR1, lambda *_: None)
     with Fork() as fork:
