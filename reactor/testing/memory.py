@@ -250,7 +250,7 @@ def _forget(_: Linger) -> None:
 def _close(loop: EventLoop, memory: memoryview, connection: Connection, _: BaseException | None, sock: Any) -> None:
     """Let go of a socket as a Reactor does: it lingers if a reset could cost the peer its last bytes."""
     if connection.may_lose_bytes() or (sock.incoming and not connection.reset):
-        Linger(loop, sock, memory, _forget)
+        Linger(loop, sock, memory, _forget).start()
     else:
         sockets.close(sock, connection.reset)
 
