@@ -16,7 +16,7 @@ cdef class Calls:
 
 cdef inline int check_thread(Sender sender, str name) except -1:
     """Refuse who calls on another thread than the loop runs on."""
-    if sender.thread[0] != PyThread_get_thread_ident():
+    if <unsigned long>sender.runs_on[0] != PyThread_get_thread_ident():
         sender.owner.check_thread(name)
     return 0
 
@@ -37,8 +37,8 @@ cdef class Sender:
     cdef readonly int64_t waiting
     cdef public object protocol
     cdef object framing  # the one in force
-    cdef object sock, owner, defer_call, runs_on
-    cdef const uint64_t *thread  # the word that `runs_on` is: the thread that may write without asking
+    cdef object sock, owner, defer_call
+    cdef list runs_on  # [the thread that may write without asking]
     cdef Calls calls  # of a session, from when it is secured: asked for in its place, so that none is ever missing
     cdef Encoder encoder
     cdef char *out  # what was written and is not in the queue yet, but for the large bodies

@@ -6,7 +6,7 @@ two atomic operations where nobody waits, and up to a switch interval (5 ms) whe
 no descriptor: there, and nowhere else, its methods are called.
 
 No pointer is kept across a call that can run Python code, but into `memory`, which is held, and which is written by
-nobody but `receive` and `resume`: a turn is never made from inside a turn; and into `runs_on`, which is held, too.
+nobody but `receive` and `resume`: a turn is never made from inside a turn.
 """
 
 cimport cython
@@ -119,14 +119,13 @@ include "_receiver.pxi"
 cdef class Stream(Receiver):
     """Moves bytes between one socket and one protocol."""
 
-    def __cinit__(self, sock, memoryview memory, owner, defer, memoryview runs_on):
+    def __cinit__(self, sock, memoryview memory, owner, defer, list runs_on):
         self.fd = sock.fileno()
         self.sock = sock if self.fd < 0 else None
         self.memory = memory
         self.owner = owner
         self.defer_call = defer
         self.runs_on = runs_on
-        self.thread = <const uint64_t *>PyMemoryView_GET_BUFFER(runs_on).buf
         self.rest = self.sealed = b""
         self.ending = False
         self.join_below = JOIN_BELOW

@@ -130,11 +130,11 @@ class EventLoop(Files):
             self._in_turn = False
             if not self._running:
                 self._stopping = False  # it counted for this turn
-                try:
-                    self._leave_turn()
-                finally:  # again, if a signal handler has raised in the midst of it
-                    self._stalls.began = None
-                    if self._signals.hung_on is not None:
+                if self._stalls.began is not None or self._signals.hung_on is not None:
+                    try:
+                        self._leave_turn()
+                    finally:  # again, if a signal handler has raised in the midst of it
+                        self._stalls.began = None
                         self._signals.take_bell_down()
         if self._abandoned:  # by a callback that has forked, and has come back in the child
             self._check_open()

@@ -17,7 +17,7 @@ from .turn import Turn
 class Owned(Turn):
     """A turn with an owner: the thread that runs the loop, or has run it last, or has made it.
 
-    `runs_on[0]` is that thread too, in a place that C can look at.
+    `runs_on[0]` is that thread too, for streams to compare: a list, since a memoryview is dear to Python, a slot to C.
     """
 
     __slots__ = ("_abandoned", "_closed", "_in_turn", "_owner", "_running", "runs_on")
@@ -25,8 +25,7 @@ class Owned(Turn):
     def __init__(self, selector: selectors.BaseSelector, clock: Callable[[], float]) -> None:
         super().__init__(selector, clock)
         self._owner: int | None = get_ident()  # None once the loop is closed, so that one comparison tells both
-        self.runs_on = memoryview(bytearray(8)).cast("Q")
-        self.runs_on[0] = get_ident()
+        self.runs_on = [get_ident()]
         self._running = self._in_turn = self._closed = self._abandoned = False
 
     def is_closed(self) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import selectors
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -44,6 +44,10 @@ class Turn:
         "_events",
         "_flushes",
         "_look",
+        "_next_close",
+        "_next_due",
+        "_next_flush",
+        "_next_ready",
         "_poll",
         "_ready",
         "_selector",
@@ -67,6 +71,8 @@ class Turn:
         self._flushes: deque[Callable[[], object]] = deque()
         self._closes: deque[Callable[[], object]] = deque()
         self._look: FullLook | None = None  # while nobody waits for one
+        self._next_ready, self._next_due = _taking(self._ready), _taking(self._due)
+        self._next_flush, self._next_close = _taking(self._flushes), _taking(self._closes)
         self.defer_flush = self._flushes.append  # calls what it is given when the callbacks of this turn are done,
         self.defer_close = self._closes.append  # and this as the last thing of the turn, so that nothing comes after it
         self._stopping = False
@@ -93,8 +99,8 @@ class Turn:
             self._run_events(ready)
         if self._due or self._timers.heap:
             self._run_timers()
-        if self._ready:
-            self._run_ready()
+        if self._ready:  # as it stands now: what these add waits for the next turn, so that nobody starves the poll
+            self._run_all(islice(self._next_ready, len(self._ready)))
         if self._flushes:
             self._run_flushes()
         if look is not None and look.is_full_with(len(ready)):
@@ -132,7 +138,7 @@ class Turn:
         deadline = self._timers.next_deadline()
         if deadline is not None and deadline <= (now := self._clock()):
             self._timers.take_due(now, self._due)
-        for _, _, timer in _taken_from(self._due):
+        for _, _, timer in islice(self._next_due, len(self._due)):
             is_wanted = timer.func is not nothing
             self._timers_run += is_wanted
             self._calls += is_wanted
@@ -146,12 +152,8 @@ class Turn:
                     self._timers.repeat(self._again, self._clock())
                     self._again = None
 
-    def _run_ready(self) -> None:
-        """Run what is in the queue now; what these add waits for the next turn, so that nobody starves the poll."""
-        self._run_all(self._ready)
-
-    def _run_all(self, handles: deque[Handle]) -> None:
-        for handle in _taken_from(handles):
+    def _run_all(self, handles: Iterator[Handle]) -> None:
+        for handle in handles:
             self._calls += handle.func is not nothing
             try:
                 handle()  # which calls nothing() if it was cancelled
@@ -161,18 +163,15 @@ class Turn:
     def _run_flushes(self) -> None:
         """Let this turn's writes leave."""
         while self._flushes:
-            self._call_all(self._flushes)
-
-    def _call_all(self, callbacks: deque[Callable[[], object]]) -> None:
-        for callback in _taken_from(callbacks):
-            try:
-                callback()
-            except BaseException as exc:
-                self._callback_raised(exc, callback)
+            for callback in islice(self._next_flush, len(self._flushes)):
+                try:
+                    callback()
+                except BaseException as exc:
+                    self._callback_raised(exc, callback)
 
     def _run_looked(self, look: FullLook) -> None:
         """Call who waited for this look. What they write leaves in this turn; who asks again waits for another look."""
-        self._run_all(look.waiting)
+        self._run_all(islice(_taking(look.waiting), len(look.waiting)))
         if not look.asked:
             self._look = None
         self._run_flushes()
@@ -181,7 +180,11 @@ class Turn:
         """Let ends happen; an end may write or close again, so until nothing is left."""
         while self._flushes or self._closes:
             self._run_flushes()
-            self._call_all(self._closes)
+            for callback in islice(self._next_close, len(self._closes)):
+                try:
+                    callback()
+                except BaseException as exc:
+                    self._callback_raised(exc, callback)
 
     def _mend(self) -> None:
         """Put in order what an exception has left between two lines of a turn. May be done twice."""
@@ -218,6 +221,6 @@ def _empty(queue: deque[Entry], nothing: Entry) -> None:
         queue.popleft()
 
 
-def _taken_from(queue: deque[Entry]) -> Iterable[Entry]:
-    """Take off a queue what stands in it now, each as it is asked for, in a step that no signal handler comes into."""
-    return islice(iter(queue.popleft, None), len(queue))
+def _taking(queue: deque[Entry]) -> Iterator[Entry]:
+    """Take entries off a queue, each in a step that no signal handler comes into; no more of them than there are."""
+    return iter(queue.popleft, None)  # which no entry is

@@ -44,7 +44,7 @@ class Sender:
     frames_sent: int
     writes_dropped: int
 
-    def __init__(self, defer: Callable[[Callable[[], object]], object], runs_on: memoryview) -> None:
+    def __init__(self, defer: Callable[[Callable[[], object]], object], runs_on: list[int]) -> None:
         self._defer = defer
         self._runs_on = runs_on
         self._encoder: Encoder | None = None

@@ -38,7 +38,7 @@ class Stream(_receiver_py.Receiver, _sender_py.Sender):
         memory: memoryview,
         owner: Owner,
         defer: Callable[[Callable[[], object]], object],
-        runs_on: memoryview,
+        runs_on: list[int],
     ) -> None:
         _receiver_py.Receiver.__init__(self, sock, memory)
         _sender_py.Sender.__init__(self, defer, runs_on)
