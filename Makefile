@@ -40,6 +40,7 @@ bench: $(VENV)/bench  ## every table and picture: messages, waits, memory, accep
 	$(BIN)/python bench/bench_tail.py --json bench/out/tail.json
 	$(BIN)/python bench/bench_memory.py --json bench/out/memory.json
 	$(BIN)/python bench/bench_accept.py --json bench/out/accept.json
+	$(BIN)/python bench/bench_idle.py --json bench/out/idle.json
 	$(BIN)/python bench/bench_loop.py --json bench/out/loop.json
 	$(BIN)/python bench/charts.py
 	$(BIN)/pytest bench/bench_codec.py --benchmark-enable --benchmark-columns=min,median,iqr,rounds --benchmark-sort=min -q
@@ -49,6 +50,7 @@ bench-quick: $(VENV)/bench  ## the same in five minutes: fewer servers and round
 	$(BIN)/python bench/bench_tail.py --quick
 	$(BIN)/python bench/bench_memory.py --quick
 	$(BIN)/python bench/bench_accept.py --quick
+	$(BIN)/python bench/bench_idle.py --quick
 	$(BIN)/python bench/bench_loop.py --quick
 	$(BIN)/pytest bench/bench_codec.py -k "keeps and 64" -q
 
