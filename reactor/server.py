@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,13 +10,11 @@ from typing import Any, NamedTuple
 
 from .arguments import check_callable
 from .loop import EventLoop, Timer
-from .loop.report import say
+from .loop.report import Repeats, say
 from .transport import Connection, Limits, Listener, sockets
 from .transport.address import format_address
 from .transport.linger import Linger
 from .transport.unix import UnixPath
-
-_ONE_LINE = 60.0  # seconds in which a limit has one line in the log, however many it refuses
 
 Establish = Callable[[socket.socket, Any], "Connection | None"]
 
@@ -59,7 +56,7 @@ class Server:
         self._drain: Drain | None = None
         self._parked = False
         self.closed = False
-        self._refusals = {limit: Refusals(loop) for limit in ("max_connections", "max_per_peer")}
+        self._refusals = {limit: Repeats() for limit in ("max_connections", "max_per_peer")}
 
     def listen(self, socks: list[tuple[socket.socket, UnixPath | None]], shared: bool = False) -> None:
         """Take who comes to these sockets, and own them. If this raises, they are still the caller's.
@@ -178,7 +175,9 @@ class Server:
 
     def _note_refusal(self, limit: str) -> None:
         self._loop.counts[f"refused_{limit}"] += 1
-        self._refusals[limit].note(f"{limit} is {getattr(self._limits, limit)}", self)
+        if more := self._refusals[limit].note(self._loop.time()):
+            fact = f"{limit} is {getattr(self._limits, limit)}"
+            say(_log, logging.WARNING, "%s has refused %d more: %s", self, more, fact)
 
     def traffic(self) -> Iterator[tuple[int, ...]]:
         """Yield what has come and gone over each connection."""
@@ -243,24 +242,6 @@ class Server:
     def _look_whether_over(self) -> None:
         if self.closed and not self._per_peer:
             self._on_over(self)
-
-
-class Refusals:
-    """Connections that one limit closed: each is counted, and the log is told of them once a minute at most."""
-
-    def __init__(self, loop: EventLoop) -> None:
-        self._loop = loop
-        self._told = 0
-        self._told_at = -math.inf
-        self.count = 0
-
-    def note(self, fact: str, server: Server) -> None:
-        self.count += 1
-        now = self._loop.time()
-        if now - self._told_at > _ONE_LINE:
-            more = self.count - self._told
-            self._told, self._told_at = self.count, now
-            say(_log, logging.WARNING, "%s has refused %d more: %s", server, more, fact)
 
 
 class Drain:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from contextlib import suppress
 from typing import Any
+
+_ONE_LINE = 60.0  # seconds
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +30,23 @@ def say(log: logging.Logger, level: int, text: str, *args: object, exc_info: Any
     except BaseException:
         with suppress(Exception):
             traceback.print_exc()
+
+
+class Repeats:
+    """What happens again and again: each time is counted, and the log is told once a minute at most."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._told = 0
+        self._told_at = -math.inf
+
+    def note(self, now: float) -> int:
+        """Count one more. Return how many the log is to be told of now; 0 if it was told within the last minute."""
+        self.count += 1
+        if now - self._told_at <= _ONE_LINE:
+            return 0
+        more, self._told, self._told_at = self.count - self._told, self.count, now
+        return more
 
 
 def _shown(value: object) -> str:

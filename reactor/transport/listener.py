@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
 import socket
+from collections import defaultdict
 from collections.abc import Callable
 from selectors import EVENT_READ
 from typing import Any
 
 from ..loop import EventLoop, Timer
-from ..loop.report import say
+from ..loop.report import Repeats, say
 from ..loop.watch import nothing_to_do
 from . import _stream, sockets
 from .address import format_address
@@ -18,7 +18,6 @@ from .unix import UnixPath
 
 _BATCH = 16  # connections taken in one turn: a storm of them must not starve those that stand (redis#12178)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0  # seconds without accepting when it can't
-_ONE_TROUBLE = 60.0  # seconds: what comes back within them is the same trouble, and has its line in the log already
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class Listener:
         self._watch = loop.watch(sock, self._accept_ready, nothing_to_do)
         self._retry: Timer | None = None
         self._pause = _FIRST_PAUSE
-        self._troubles: dict[int | None, float] = {}  # when each errno was met last
+        self._troubles: dict[int | None, Repeats] = defaultdict(Repeats)  # by errno
         self._batch = _BATCH  # how many to take: as came before, since asking for one more costs an exception
         self._parked = self._closed = False
         self._listen()
@@ -147,11 +146,10 @@ class Listener:
         self._watch.want(0)
         self._retry = self._loop.call_later(self._pause, self._try_again)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        now = self._loop.time()
-        met_last, self._troubles[exc.errno] = self._troubles.get(exc.errno, -math.inf), now
-        if now - met_last > _ONE_TROUBLE:
-            text = "%s accepts nobody for now: %s"
-            say(_log, logging.ERROR, text, format_address(self.address), exc.strerror or exc)
+        if more := self._troubles[exc.errno].note(self._loop.time()):
+            times = "" if more == 1 else f", {more} times by now"
+            text = "%s accepts nobody for now: %s%s"
+            say(_log, logging.ERROR, text, format_address(self.address), exc.strerror or exc, times)
 
     def _try_again(self) -> None:
         self._retry = None
