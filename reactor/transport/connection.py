@@ -53,8 +53,15 @@ class Connection(Receiving, Sending):
             return
         if self._stream.clocked:
             self.touched(False)
+        self._make()
+
+    def _make(self) -> None:
+        """Tell the protocol, once: no function of ours is between the two lines that a signal handler could end."""
         self.made = True
-        self.call(self._protocol.connection_made, self)
+        try:
+            self._protocol.connection_made(self)
+        except BaseException as exc:
+            self.callback_raised(exc)
 
     # --- TLS
 
@@ -230,6 +237,8 @@ class Connection(Receiving, Sending):
             if self._on_end is not None:
                 self._stop()
             return
+        if self._stream.clocked:
+            self.touched(False)
         if self._deadlines is not None:
             self._deadlines.mend()
         self._go_on_due = False
@@ -243,6 +252,8 @@ class Connection(Receiving, Sending):
         session = self._stream.session
         if self._state is State.NEW and session is None:
             self.start()
+        elif self._state is State.OPEN and not self.made:
+            self._make()
         elif (
             session is not None
             and session.secured
