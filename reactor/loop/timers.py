@@ -63,7 +63,7 @@ class TimerQueue:
             timer = Timer(callback, *args)
         except TypeError:
             refuse_uncallable(callback)
-        timer._queue = self
+        timer._queue, timer.when = self, inf
         return timer
 
     def push(self, timer: Timer) -> None:
