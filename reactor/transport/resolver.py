@@ -61,7 +61,7 @@ def listen_on_all(host: str | None, port: int, backlog: int, reuse_port: bool) -
 
 def _listen_on_each(endpoints: list[Endpoint], port: int, backlog: int, reuse_port: bool) -> list[socket.socket]:
     socks: list[socket.socket] = []
-    not_there: list[OSError] = []
+    errors: list[OSError] = []
     try:
         for family, sockaddr in endpoints:
             if socks and port == 0:
@@ -69,11 +69,12 @@ def _listen_on_each(endpoints: list[Endpoint], port: int, backlog: int, reuse_po
             try:
                 socks.append(listen_on(family, sockaddr, backlog, reuse_port))
             except OSError as exc:
-                if not is_not_there(exc):  # a port in use, for one: whoever has it would get half of the peers
-                    raise together([exc, *not_there], first_decides=True)
-                not_there.append(exc)
-        if not_there and not socks:
-            raise together(not_there, first_decides=True)
+                if not is_not_there(exc):  # a port in use, for one: whoever has it would get part of the peers
+                    errors.insert(0, exc)
+                    break
+                errors.append(exc)
+        if errors and not (socks and is_not_there(errors[0])):
+            raise together(errors, first_decides=True)
     except BaseException:
         for sock in socks:
             close(sock, reset=False)

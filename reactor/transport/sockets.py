@@ -387,5 +387,5 @@ def together(errors: Sequence[OSError], first_decides: bool = False) -> OSError:
     same = first_decides or all(each.errno == first.errno for each in errors)
     error = OSError(first.errno, text) if same and first.errno is not None else OSError(text)
     if sys.version_info >= (3, 11):
-        error.__cause__ = ExceptionGroup("every address failed", list(errors))
+        error.__cause__ = ExceptionGroup("every address failed", list(errors))  # noqa: F821
     return error
