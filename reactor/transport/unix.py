@@ -102,7 +102,9 @@ def _directory_locked(path: str) -> Iterator[bool]:
 
 
 def _lock(fd: int) -> bool:
-    for _ in range(_LOCK_TRIES if _lock_of is not None else 0):
+    if _lock_of is None:
+        return True
+    for _ in range(_LOCK_TRIES):
         try:
             _lock_of(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -111,7 +113,7 @@ def _lock(fd: int) -> bool:
             return True
         else:
             return True
-    return _lock_of is None
+    return False
 
 
 def _clear_stale(path: str, ours: bool) -> None:
