@@ -261,9 +261,9 @@ def _tls_of(context: ssl.SSLContext | None, server_side: bool, name: str | None)
 def _undo(socks: Listening, given: socket.socket | int | None) -> None:
     """Let go of sockets that listen already; one that was given stays its giver's."""
     for sock, path in socks:
+        if path is not None:
+            path.remove()
         if given is None:
             sockets.close(sock, reset=False)
         elif sock is not given:
             sock.detach()
-        if path is not None:
-            path.remove()

@@ -127,7 +127,7 @@ class Connector:
             say(_log, logging.DEBUG, "no connection to %s: %s. Next try in %.3g s", self._address, error, delay)
 
     def _begin(self) -> None:
-        self._error: OSError | None = None
+        self._errors: list[OSError] = []  # of this round, one an address
         if self._given is not None:
             self._calls.append(self._loop.call_soon(self._hand_over_given))
             return
@@ -170,7 +170,7 @@ class Connector:
             try:
                 self._attempts.append(Attempt(self._loop, self._endpoints.pop(0), self._attempt_done))
             except OSError as exc:
-                self._error = self._error or exc
+                self._errors.append(exc)
                 continue
             except Exception as exc:  # a path that can't be encoded
                 return self.failed(exc)
@@ -178,14 +178,15 @@ class Connector:
                 self._head_start = self._loop.call_later(_HEAD_START, self._try_next)
             return None
         if not self._attempts:
-            self.failed(self._error or OSError(f"no address for {self._address}"))
+            errors, self._errors = self._errors, []
+            self.failed(sockets.together(errors or [OSError(f"no address for {self._address}")]))
         return None
 
     def _attempt_done(self, attempt: Attempt, error: OSError | None) -> None:
         self._attempts.remove(attempt)
         if error is not None:
             attempt.close()
-            self._error = self._error or error
+            self._errors.append(error)
             return self._try_next()
         self._end_round()
         self._on_socket(attempt.sock, attempt.peer)

@@ -76,9 +76,9 @@ class Listener:
         if self._closed:
             return
         self.let_go()
-        sockets.close(self._sock, reset=False, shared=self._shared)
         if self._path is not None:
-            self._path.remove()
+            self._path.remove()  # while it listens: behind that another server may have put its own in that place
+        sockets.close(self._sock, reset=False, shared=self._shared)
 
     def let_go(self) -> None:
         """Stop, and leave the socket and its path to somebody else."""

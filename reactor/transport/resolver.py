@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..loop import EventLoop
 from .address import TCPAddress, numeric_family
-from .sockets import close, listen_on, named
+from .sockets import close, is_not_there, listen_on, named, together
 
 _FREE_PORT_TRIES = 10  # a port that is free in one family may be taken in the other
 
@@ -46,21 +46,40 @@ def check_port(port: int) -> None:
 
 
 def listen_on_all(host: str | None, port: int, backlog: int, reuse_port: bool) -> list[socket.socket]:
-    """Listen on every address of a host, all with one port. Raises OSError naming the address."""
+    """Listen on every address of a host that this machine has, all with one port. Raises OSError naming the addresses.
+
+    Without IPv6 `localhost` may still have an IPv6 address: what isn't there is passed over while another one is.
+    """
     for tries_left in reversed(range(_FREE_PORT_TRIES)):
-        socks: list[socket.socket] = []
         try:
-            for family, sockaddr in resolve_now(host, port, passive=True):
-                if socks and port == 0:
-                    sockaddr = (sockaddr[0], socks[0].getsockname()[1], *sockaddr[2:])
-                socks.append(listen_on(family, sockaddr, backlog, reuse_port))
-            return socks
+            return _listen_on_each(resolve_now(host, port, passive=True), port, backlog, reuse_port)
         except OSError as exc:
-            for sock in socks:
-                close(sock, reset=False)
             if port or exc.errno != errno.EADDRINUSE or not tries_left:
                 raise
     raise AssertionError("unreachable")
+
+
+def _listen_on_each(endpoints: list[Endpoint], port: int, backlog: int, reuse_port: bool) -> list[socket.socket]:
+    socks: list[socket.socket] = []
+    errors: list[OSError] = []
+    try:
+        for family, sockaddr in endpoints:
+            if socks and port == 0:
+                sockaddr = (sockaddr[0], socks[0].getsockname()[1], *sockaddr[2:])
+            try:
+                socks.append(listen_on(family, sockaddr, backlog, reuse_port))
+            except OSError as exc:
+                if not is_not_there(exc):  # a port in use, for one: whoever has it would get part of the peers
+                    errors.insert(0, exc)
+                    break
+                errors.append(exc)
+        if errors and not (socks and is_not_there(errors[0])):
+            raise together(errors, first_decides=True)
+    except BaseException:
+        for sock in socks:
+            close(sock, reset=False)
+        raise
+    return socks
 
 
 def resolve(

@@ -35,6 +35,7 @@ _ACCEPT_AGAIN = {
     getattr(errno, "ENONET", errno.ENETDOWN),  # Linux alone has it
 }
 _MOST_PASSED_OVER = 16  # of these in one accept(): an error that stays would never let it return
+_NOT_THERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}  # no such address here, or no such family
 _OUT_OF_FDS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _IN_PROGRESS = {0, errno.EINPROGRESS, errno.EINTR}  # not EAGAIN: from a Unix socket it is a refusal (connect(2))
 
@@ -127,7 +128,10 @@ def facts(sock: socket.socket) -> dict[str, Any]:
 
 def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> socket.socket:
     """Return a listening socket. Raises OSError naming the address."""
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as exc:  # a family that this machine doesn't have
+        raise named(exc, f"can't listen on {format_address(sockaddr)}") from None
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
@@ -364,3 +368,24 @@ def named(exc: OSError, what: str) -> OSError:
     if isinstance(exc, socket.gaierror):
         return socket.gaierror(exc.errno, f"{what}: {text}")
     return OSError(f"{what}: {text}") if exc.errno is None else OSError(exc.errno, f"{what}: {text}")
+
+
+def is_not_there(exc: OSError) -> bool:
+    """Tell whether an address couldn't be listened on because this machine doesn't have it."""
+    return exc.errno in _NOT_THERE
+
+
+def together(errors: Sequence[OSError], first_decides: bool = False) -> OSError:
+    """Return one error whose text tells of all; one alone stays itself. They are its cause, from Python 3.11 on.
+
+    It has the errno, and by it the class, that all have; with `first_decides` the first one's.
+    """
+    first = errors[0]
+    if len(errors) == 1:
+        return first
+    text = "; ".join(each.strerror or str(each) for each in errors)
+    same = first_decides or all(each.errno == first.errno for each in errors)
+    error = OSError(first.errno, text) if same and first.errno is not None else OSError(text)
+    if sys.version_info >= (3, 11):
+        error.__cause__ = ExceptionGroup("every address failed", list(errors))  # noqa: F821
+    return error

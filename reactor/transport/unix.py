@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import stat
+import time
+from collections.abc import Iterator
 
 from .sockets import named
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    _lock_of = None
+else:
+    _lock_of = fcntl.flock
+
+_LOCK_TRIES = 100
+_LOCK_PAUSE = 0.01  # seconds: we hold it for microseconds, but whoever may read a directory may lock it for ever
 
 
 class UnixPath:
@@ -38,13 +51,10 @@ def listen_on_path(path: str, backlog: int, mode: int) -> tuple[socket.socket, U
     try:
         if path.startswith(("@", "\0")):
             sock.bind("\0" + path[1:])
+            sock.listen(backlog)
             file = None
         else:
-            _clear_stale(path)
-            sock.bind(path)
-            file = UnixPath(path)
-            os.chmod(path, mode)  # before listen(): until then nobody can connect
-        sock.listen(backlog)
+            file = _listen_on_file(sock, path, backlog, mode)
         sock.setblocking(False)
     except OSError as exc:
         sock.close()
@@ -55,7 +65,58 @@ def listen_on_path(path: str, backlog: int, mode: int) -> tuple[socket.socket, U
     return sock, file
 
 
-def _clear_stale(path: str) -> None:
+def _listen_on_file(sock: socket.socket, path: str, backlog: int, mode: int) -> UnixPath:
+    """Bind and listen in one step: a socket that is bound and doesn't listen yet looks as stale as a dead one."""
+    with _directory_locked(path) as ours:
+        _clear_stale(path, ours)
+        sock.bind(path)
+        file = UnixPath(path)
+        try:
+            os.chmod(path, mode)  # before listen(): until then nobody can connect
+            sock.listen(backlog)
+        except BaseException:
+            file.remove()
+            raise
+    return file
+
+
+@contextlib.contextmanager
+def _directory_locked(path: str) -> Iterator[bool]:
+    """Hold the lock on a path's directory, which leaves no file behind. False: somebody else doesn't let go of it.
+
+    Where a directory can't be opened or locked, True all the same: there is no lock to be had by anybody.
+    """
+    try:
+        fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    except OSError:
+        yield True
+        return
+    try:
+        ours = _lock(fd)
+        yield ours
+    finally:
+        if _lock_of is not None:
+            with contextlib.suppress(OSError):
+                _lock_of(fd, fcntl.LOCK_UN)  # a child of fork() may have a copy, which close() would wait for
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    if _lock_of is None:
+        return True
+    for _ in range(_LOCK_TRIES):
+        try:
+            _lock_of(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE)
+        except OSError:  # a file system without locks
+            return True
+        else:
+            return True
+    return False
+
+
+def _clear_stale(path: str, ours: bool) -> None:
     """Unlink a socket that nobody listens on; refuse anything else that is there."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
@@ -67,4 +128,7 @@ def _clear_stale(path: str) -> None:
         code = probe.connect_ex(path)
     if code != errno.ECONNREFUSED:
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    if not ours:
+        text = "there is a stale socket, and another process holds a lock on its directory, so it can't be replaced"
+        raise OSError(errno.EADDRINUSE, text)
     os.unlink(path)

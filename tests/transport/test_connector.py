@@ -98,6 +98,11 @@ def test_no_address_at_all_is_a_failure(net: Reactor, monkeypatch: pytest.Monkey
     assert "no address for name:80" in str(outcome.failures[0])
 
 
+def causes(error: BaseException) -> list[str]:
+    """Return the texts of an error's causes; Python 3.10 has no group of them."""
+    return [each.strerror for each in getattr(error.__cause__, "exceptions", ())]
+
+
 def turns(net: Reactor, count: int = 4) -> None:
     for _ in range(count):
         net.run_once(0)
@@ -420,7 +425,7 @@ def test_one_that_began_after_a_failure_has_its_full_head_start(
     assert begun["c4"] - begun["b4"] >= 0.25
 
 
-def test_all_that_fail_are_one_failure_the_first_one(
+def test_all_that_fail_are_one_failure_that_names_them_all(
     told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcome = race(told, monkeypatch, "a4", "b4", "c4")
@@ -429,8 +434,47 @@ def test_all_that_fail_are_one_failure_the_first_one(
         assert not outcome
         course.settle(name, OSError(errno.ECONNREFUSED, f"refused by {name}"))
         told.run_once(0)
-    assert [str(each) for each in outcome.failures] == ["[Errno 111] refused by b4"]
+    (failure,) = outcome.failures
+    assert type(failure) is ConnectionRefusedError, "as each of them is"
+    assert str(failure) == "[Errno 111] refused by b4; refused by c4; refused by a4"
+    assert causes(failure) in ([], ["refused by b4", "refused by c4", "refused by a4"])
     assert (told.stats()["timers"], told.stats()["watched"]) == (0, 0)
+
+
+def test_failures_of_several_kinds_are_of_no_single_one(
+    told: Reactor, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = race(told, monkeypatch, "a6", "b4")
+    course.settle("a6", OSError(errno.ENETUNREACH, "no road to a6"))
+    told.run_once(0)
+    course.settle("b4", OSError(errno.ECONNREFUSED, "refused by b4"))
+    told.run_once(0)
+    (failure,) = outcome.failures
+    assert type(failure) is OSError
+    assert str(failure) == "no road to a6; refused by b4"
+
+
+def test_one_address_that_fails_is_its_own_failure(
+    told: Reactor, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = race(told, monkeypatch, "a4")
+    course.settle("a4", REFUSED)
+    told.run_once(0)
+    assert outcome.failures == [REFUSED]
+    assert REFUSED.__cause__ is None
+
+
+def test_real_sockets_that_are_refused_are_all_named(net: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with sockets.listen_on(socket.AF_INET, ("127.0.0.1", 0), 1, False) as gone:
+        port = gone.getsockname()[1]
+    answer(monkeypatch, *(Endpoint(socket.AF_INET, (host, port)) for host in ("127.0.0.1", "127.0.0.2")))
+    outcome = Outcome()
+    start(net, outcome, "name", 80)
+    run_until(net, lambda: outcome)
+    (failure,) = outcome.failures
+    assert isinstance(failure, ConnectionRefusedError)
+    for host in ("127.0.0.1", "127.0.0.2"):
+        assert f"can't connect to {host}:{port}: Connection refused" in str(failure)
 
 
 def test_families_take_turns(
@@ -509,6 +553,16 @@ def test_it_tries_again_after_longer_and_longer_waits_then_fails_once(
     assert refuses.times == [0, 1, 3, 6]
     assert [str(each) for each in outcome.failures] == ["[Errno 111] refusal 4"]
     assert told.stats()["timers"] == 0
+
+
+def test_each_round_tells_of_its_own_addresses(
+    told: Reactor, clock: ManualClock, refuses: Refuses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, *ends("a4", "b4"))
+    outcome = Outcome()
+    Connector(told, TCPAddress("name", 80), outcome.connected, outcome.failures.append, 10, Backoff(1, attempts=2))
+    pass_time(told, clock, 20)
+    assert [str(each) for each in outcome.failures] == ["[Errno 111] refusal 3; refusal 4"]
 
 
 def test_each_try_that_is_followed_by_another_has_a_line_at_debug(

@@ -1,5 +1,6 @@
 """Names to addresses."""
 
+import errno
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from helpers import Recorder, run_until
 from reactor import Backoff, FramedProtocol, Limits, Reactor
 from reactor.transport import resolver
 from reactor.transport.address import TCPAddress
-from reactor.transport.resolver import Endpoint, check_port, resolve, resolve_now
+from reactor.transport.resolver import Endpoint, check_port, listen_on_all, resolve, resolve_now
 
 Found = Future[list[Endpoint]]
 
@@ -50,6 +51,80 @@ def test_each_endpoint_comes_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_port_that_is_no_int_is_named(port: object) -> None:
     with pytest.raises(TypeError, match="port is"):
         check_port(port)  # type: ignore[arg-type]
+
+
+# --- listening where not all of a host's addresses are there
+
+ABSENT = "192.0.2.77"  # nobody's (RFC 5737)
+
+
+def let_names_be(monkeypatch: pytest.MonkeyPatch, *hosts: str, family: int = socket.AF_INET) -> None:
+    """Let every name have these addresses; what is no number has a family that no machine has."""
+
+    def getaddrinfo(host: object, port: int, **_: object) -> list[Any]:
+        families = {each: family if each[0].isdigit() else 9999 for each in hosts}
+        return [(families[each], socket.SOCK_STREAM, 6, "", (each, port)) for each in hosts]
+
+    monkeypatch.setattr(resolver.socket, "getaddrinfo", getaddrinfo)
+
+
+def hosts_of(socks: list[socket.socket]) -> list[str]:
+    """Return where they listen, and close them."""
+    hosts = [each.getsockname()[0] for each in socks]
+    for each in socks:
+        each.close()
+    return hosts
+
+
+@pytest.mark.parametrize("absent", [ABSENT, "no-such-family"])
+@pytest.mark.parametrize("absent_comes_first", [True, False])
+def test_an_address_that_is_not_there_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, absent: str, absent_comes_first: bool
+) -> None:
+    names = [absent, "127.0.0.1"] if absent_comes_first else ["127.0.0.1", absent]
+    let_names_be(monkeypatch, *names, "127.0.0.2")
+    socks = listen_on_all("name", 0, 5, False)
+    assert len({each.getsockname()[1] for each in socks}) == 1
+    assert hosts_of(socks) == ["127.0.0.1", "127.0.0.2"]
+
+
+def test_a_server_listens_at_what_there_is(net: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_names_be(monkeypatch, ABSENT, "127.0.0.1")
+    server = net.listen_tcp(FramedProtocol, "localhost", 0)
+    assert [host for host, _ in server.addresses] == ["127.0.0.1"]
+
+
+def test_where_no_address_is_there_all_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_names_be(monkeypatch, ABSENT, "no-such-family")
+    with pytest.raises(OSError, match="can't listen on") as caught:
+        listen_on_all("name", 0, 5, False)
+    first, other = f"can't listen on {ABSENT}:0: ", "; can't listen on no-such-family:0: "
+    assert caught.value.errno == errno.EADDRNOTAVAIL
+    assert first in str(caught.value)
+    assert other in str(caught.value)
+    if sys.version_info >= (3, 11):
+        assert [each.errno for each in caught.value.__cause__.exceptions] == [errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT]
+
+
+def test_one_address_that_is_not_there_is_its_own_error() -> None:
+    with pytest.raises(
+        OSError, match=rf"^\[Errno {errno.EADDRNOTAVAIL}\] can't listen on {ABSENT}:0: [^;]*$"
+    ) as caught:
+        listen_on_all(ABSENT, 0, 5, False)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("others", [["127.0.0.2"], [ABSENT], ["127.0.0.2", ABSENT]])
+def test_a_port_in_use_is_never_passed_over(monkeypatch: pytest.MonkeyPatch, others: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        let_names_be(monkeypatch, *others, "127.0.0.1")
+        with pytest.raises(OSError, match=f"can't listen on 127.0.0.1:{port}: Address already in use") as caught:
+            listen_on_all("name", port, 5, False)
+    assert caught.value.errno == errno.EADDRINUSE
+    assert (f"{ABSENT}:{port}" in str(caught.value)) == (ABSENT in others)
+    with socket.socket() as again:  # no SO_REUSEADDR: all have been let go
+        again.bind(("127.0.0.2", port))
 
 
 # --- a name server that is silent

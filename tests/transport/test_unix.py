@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import socket
 import stat
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ import pytest
 from helpers import FrameRecorder, run_until
 
 from reactor import FramedProtocol, Reactor
+from reactor.transport import unix
 
 LOCAL = "127.0.0.1"
 
@@ -150,6 +155,137 @@ def test_a_symbolic_link_is_not_taken_for_the_socket_it_leads_to(net: Reactor, p
         net.listen_unix(Echo, path)
     assert path.is_symlink()
     assert target.exists()
+
+
+# --- several at once
+
+ROUNDS = 40
+RACER = """
+import sys
+from reactor import FramedProtocol, Reactor
+
+with Reactor() as net:
+    for line in sys.stdin:
+        try:
+            server = net.listen_unix(FramedProtocol, line.strip())
+        except OSError:
+            print("refused", flush=True)
+        else:
+            print("listens", flush=True)
+"""
+
+
+def test_of_servers_that_start_at_once_on_a_stale_path_one_listens(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", RACER]
+    with contextlib.ExitStack() as stack:
+        racers = [
+            stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            for _ in range(3)
+        ]
+        stack.callback(lambda: [each.stdin.close() for each in racers])  # type: ignore[union-attr]
+        for count in range(ROUNDS):
+            path = tmp_path / f"sock{count}"
+            stale(path)
+            for each in racers:
+                print(path, file=each.stdin, flush=True)
+            told = [each.stdout.readline().strip() for each in racers]  # type: ignore[union-attr]
+            assert sorted(told) == ["listens", "refused", "refused"], f"round {count}"
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(str(path))
+    assert list(tmp_path.iterdir()) == [], "no litter"
+
+
+def held(directory: Path) -> bool:
+    """Tell whether somebody holds the lock on a directory."""
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+@pytest.mark.parametrize("is_stale", [True, False])
+def test_from_the_look_at_a_path_to_the_listening_nobody_else_looks(
+    net: Reactor, path: Path, monkeypatch: pytest.MonkeyPatch, is_stale: bool
+) -> None:
+    seen, chmod = list[bool](), os.chmod
+    monkeypatch.setattr(unix.os, "chmod", lambda *args: (seen.append(held(path.parent)), chmod(*args)))
+    if is_stale:
+        stale(path)
+    net.listen_unix(Echo, path)
+    assert (seen, held(path.parent)) == ([True], False), "between bind() and listen()"
+    speaks(net, path)
+
+
+@pytest.fixture
+def foreign_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Somebody who doesn't let go of the directory."""
+    monkeypatch.setattr(unix, "_LOCK_TRIES", 2)
+    monkeypatch.setattr(unix, "_LOCK_PAUSE", 0)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    yield
+    os.close(fd)
+
+
+@pytest.mark.usefixtures("foreign_lock")
+def test_a_directory_that_somebody_else_has_locked_lets_a_free_path_be_taken(net: Reactor, path: Path) -> None:
+    net.listen_unix(Echo, path)
+    speaks(net, path)
+
+
+@pytest.mark.usefixtures("foreign_lock")
+def test_a_directory_that_somebody_else_has_locked_lets_nothing_be_replaced(net: Reactor, path: Path) -> None:
+    stale(path)
+    with pytest.raises(OSError, match="another process holds a lock on its directory") as caught:
+        net.listen_unix(Echo, path)
+    assert caught.value.errno == errno.EADDRINUSE
+    assert path.exists()
+
+
+@pytest.mark.parametrize("lock", [None, "no locks here"])
+def test_where_there_are_no_locks_a_stale_socket_is_replaced(
+    net: Reactor, path: Path, monkeypatch: pytest.MonkeyPatch, lock: str | None
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, lock)
+
+    monkeypatch.setattr(unix, "_lock_of", lock and refuse)
+    stale(path)
+    net.listen_unix(Echo, path)
+    speaks(net, path)
+
+
+def test_a_file_that_could_not_be_listened_on_is_not_left(
+    net: Reactor, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chmod(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "not allowed")
+
+    monkeypatch.setattr(unix.os, "chmod", chmod)
+    with pytest.raises(PermissionError, match="not allowed"):
+        net.listen_unix(Echo, path)
+    assert not path.exists()
+    assert not held(path.parent)
+
+
+def test_a_path_is_given_up_before_its_socket_looks_stale(
+    net: Reactor, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or another server takes it for stale, puts its own there, and that is what is removed."""
+    alive, remove = list[int](), unix.UnixPath.remove
+
+    def look_and_remove(file: unix.UnixPath) -> None:
+        with socket.socket(socket.AF_UNIX) as client:
+            alive.append(client.connect_ex(str(path)))
+        remove(file)
+
+    monkeypatch.setattr(unix.UnixPath, "remove", look_and_remove)
+    net.listen_unix(Echo, path).close()
+    assert alive == [0]
 
 
 # --- who may connect
