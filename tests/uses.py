@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -9,7 +10,8 @@ from typing import Any
 
 from helpers import FrameRecorder, Recorder
 
-from reactor import Limits, Protocol, Reactor
+from reactor import EventLoop, Limits, Protocol, Reactor
+from reactor.testing import MemorySelector, memory_pair
 
 LOCAL = "127.0.0.1"
 LARGE = b"large" * 100_000  # more than a socket takes at once
@@ -65,6 +67,55 @@ def raw() -> None:
     print(client.data == b"small" + LARGE)
 
 
+def tls(ca: str, chain: str) -> None:
+    """With certificates that a file has."""
+    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=ca)
+    ours.load_cert_chain(chain)
+    client = Asking()
+    _meet(Echo, client, (ours, theirs), server_hostname="localhost")
+    print(client.messages == [b"small", LARGE])
+
+
+def unix() -> None:
+    with Reactor() as net:
+        for door in (net.listen_unix, net.connect_unix):
+            try:
+                door(Echo, "path")
+            except OSError as exc:
+                print(exc.strerror)
+
+
+def reuse_port() -> None:
+    with Reactor() as net:
+        try:
+            net.listen_tcp(Echo, LOCAL, 0, reuse_port=True)
+        except OSError as exc:
+            print(exc.strerror)
+
+
+def refused() -> None:
+    """Nobody listens."""
+    failures: list[str] = []
+    with Reactor() as net:
+        server = net.listen_tcp(Echo, LOCAL, 0)
+        server.close()
+        net.connect_tcp(Echo, *server.addresses[0], on_failure=lambda exc: failures.append(type(exc).__name__))
+        deadline = time.monotonic() + 20
+        while not failures and time.monotonic() < deadline:
+            net.run_once(0.05)
+    print(failures)
+
+
+def memory() -> None:
+    """Two protocols of tests."""
+    client = Asking()
+    with EventLoop(MemorySelector()) as loop:
+        memory_pair(loop, Echo(), client)
+        for _ in range(100):
+            loop.run_once(0)
+    print(client.messages == [b"small", LARGE] and client.ended)
+
+
 def _meet(server: Callable[[], Any], client: Any, tls: tuple[Any, Any] = (None, None), **named: Any) -> None:
     """Let a client meet a server, until its end."""
     limits = Limits(max_write_buffer=None)
@@ -77,4 +128,4 @@ def _meet(server: Callable[[], Any], client: Any, tls: tuple[Any, Any] = (None, 
 
 
 if __name__ == "__main__":
-    {each.__name__: each for each in (framed, raw)}[sys.argv[1]](*sys.argv[2:])
+    {each.__name__: each for each in (framed, raw, tls, unix, reuse_port, refused, memory)}[sys.argv[1]](*sys.argv[2:])
