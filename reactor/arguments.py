@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -10,6 +11,7 @@ from typing import Any
 from .loop.handle import check_plain
 from .transport.limits import Backoff, Limits
 
+_HAS_UNIX = hasattr(socket, "AF_UNIX")  # Windows' Python doesn't
 _MOST_BACKLOG = (1 << 31) - 1  # a C int
 
 
@@ -54,7 +56,9 @@ def check_host(host: object) -> None:
 
 
 def path_of(path: Any) -> str:
-    """Return a socket path as a str."""
+    """Return a socket path as a str. Raises OSError where there are no such sockets."""
+    if not _HAS_UNIX:
+        raise OSError(errno.EAFNOSUPPORT, "this system has no Unix sockets, or Python doesn't know them")
     try:
         return os.fsdecode(path)
     except TypeError:

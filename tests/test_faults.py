@@ -591,3 +591,90 @@ def test_who_can_not_be_watched_is_ended_and_reported_once_and_the_others_go_on(
         assert reports == ["the socket can't be watched: [Errno 28] No space left on device"]
         selector.full = False
         is_served(net, server)
+
+
+# --- numbers that select() can't take
+
+
+@pytest.fixture
+def none_below_1024() -> Iterator[Callable[[], None]]:
+    """Return what takes every number that select() could take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip("this process may have no such numbers")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+
+    def take() -> None:
+        while taken[-1] < 1024:
+            taken.append(os.dup(taken[0]))
+
+    yield take
+    for fd in taken:
+        os.close(fd)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+def selecting() -> Iterator[tuple[Reactor, list[str]]]:
+    """A reactor on select(), and its reports."""
+    reports: list[str] = []
+    with Reactor(selectors.SelectSelector()) as net:
+        net.set_exception_handler(lambda loop, context: reports.append(str(context["exception"])))
+        yield net, reports
+
+
+def test_a_connection_whose_number_select_can_not_take_ends_alone_and_is_told_once(
+    selecting: tuple[Reactor, list[str]],
+    echo: type[Echo],
+    peers: list[socket.socket],
+    none_below_1024: Callable[[], None],
+) -> None:
+    net, reports = selecting
+    server = net.listen_tcp(echo, LOCAL, 0)
+    stands = dial(server, peers)
+    run_until(net, lambda: echo.made_here)
+    none_below_1024()
+    refused = dial(server, peers)
+    run_until(net, lambda: reports)
+    with suppress(ConnectionResetError):
+        assert refused.recv(1) == b""
+    stands.sendall(HELLO)
+    run_until(net, lambda: echo.made_here[0].messages == [b"hello"])
+    assert len(reports) == 1
+    assert "select() takes no descriptor as high as 1" in reports[0]
+
+
+def test_a_dial_whose_number_select_can_not_take_fails_and_the_loop_goes_on(
+    selecting: tuple[Reactor, list[str]], none_below_1024: Callable[[], None]
+) -> None:
+    net, reports = selecting
+    failures: list[BaseException] = []
+    with socket.create_server((LOCAL, 0)) as server:
+        none_below_1024()
+        net.connect_tcp(Recorder, *server.getsockname(), on_failure=failures.append)
+        run_until(net, lambda: failures)
+        net.run_once(0)
+    assert "select() takes no descriptor" in str(failures[0])
+    assert (reports, len(failures)) == ([], 1)
+
+
+def test_a_reader_whose_number_select_can_not_take_is_refused(
+    selecting: tuple[Reactor, list[str]], none_below_1024: Callable[[], None]
+) -> None:
+    net, _ = selecting
+    none_below_1024()
+    one, other = socket.socketpair()
+    with one, other:
+        other.send(b"x")
+        for add in (net.add_reader, net.add_writer):
+            with pytest.raises(OSError, match=rf"select\(\) takes no descriptor as high as {one.fileno()}"):
+                add(one, pytest.fail)
+        net.run_once(0)
+        assert net.remove_reader(one) is False
+
+
+def test_a_reactor_whose_bell_select_can_not_watch_is_not_made(none_below_1024: Callable[[], None]) -> None:
+    none_below_1024()
+    with pytest.raises(OSError, match=r"select\(\) takes no descriptor"):
+        Reactor(selectors.SelectSelector())

@@ -6,7 +6,6 @@ All servers are up at once, each in a process of its own, with all their connect
 from __future__ import annotations
 
 import os
-import resource
 import select
 import signal
 import subprocess
@@ -23,9 +22,14 @@ from .bench_servers import HOST, KINDS
 from .failure import Failure
 from .options import framing_arguments
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 _PATIENCE = 10.0  # seconds for a server to start, and to answer
 _SPARE_DESCRIPTORS = 100  # beside those of the connections
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
 
 
 class Window(NamedTuple):
@@ -195,6 +199,8 @@ def _cores(pids: list[int]) -> Iterator[str]:
 
 def _allow_descriptors(count: int) -> None:
     """Raise the soft limit where that is needed, for the servers too; raise Failure where it can't be."""
+    if resource is None:
+        raise Failure("the servers are talked to over pipes, which can't be waited for on this system")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= count:
         return

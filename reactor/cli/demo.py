@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import platform
-import select
 import selectors
 import signal
 import subprocess
 import sys
+import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +28,7 @@ _MOST_CONNECTIONS = 10_000  # what a server takes at most, unless its Limits say
 _PATIENCE = 10.0  # seconds for the server to start, and to end
 _PROGRESS_EVERY = 0.2  # seconds
 _CLEAR_LINE = "\r\x1b[K"
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))  # Windows hangs nothing up
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -93,11 +93,13 @@ def _server(framing: Framing) -> Iterator[TCPAddress]:
 def _address_of(child: subprocess.Popen[str]) -> TCPAddress:
     """Read where a server listens from the first line that it prints."""
     assert child.stdout is not None
-    ready, _, _ = select.select([child.stdout], [], [], _PATIENCE)
-    line = child.stdout.readline() if ready else ""
-    if not line:
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda out: lines.append(out.readline()), args=(child.stdout,), daemon=True)
+    reader.start()  # a pipe that is silent can be given up in this way on every system
+    reader.join(_PATIENCE)
+    if not any(lines):
         raise Failure("the server didn't start")
-    return address(line.split()[-1])
+    return address(lines[0].split()[-1])
 
 
 def _run(reactor: Reactor, load: Load) -> None:

@@ -8,7 +8,6 @@ epoll tells nobody.
 from __future__ import annotations
 
 import select
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from selectors import EVENT_READ, BaseSelector
@@ -31,7 +30,7 @@ class Ends:
     def add(self, fileobj: Any, callback: Callable[[], object]) -> None:
         """Call once when this file fails or hangs up, if the system can tell; call `remove()` before it is closed."""
         fd = fileobj.fileno()
-        if sys.platform != "linux" or fd < 0:  # a socket in memory has no number
+        if fd < 0 or not hasattr(select, "epoll"):  # a socket in memory has no number
             return
         with suppress(OSError):  # no descriptor to be had: nobody is told
             if self._watch is None:

@@ -51,7 +51,11 @@ class EventLoop(Files):
         super().__init__(default_selector() if selector is None else selector, clock)
         self._waker = Waker()
         self._bell = Watch(self._selector, self._waker, self._waker.drain, nothing_to_do)
-        self._bell.want(_READ)
+        try:
+            self._bell.want(_READ)
+        except BaseException:
+            self._waker.close()
+            raise
         self._signals = Signals(self._waker, self._ready.append)
         self._interrupts = Interrupts(self.stop)
         self._threads = Threads(self.call_soon_threadsafe, _MOST_THREADS, daemon=False)

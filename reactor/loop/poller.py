@@ -1,22 +1,23 @@
 """One bounded look at what is ready. Law: what it returns is resolved, for a number may change its file in a turn.
 
-Any `selectors.BaseSelector` can be looked at. The one that a loop has on Linux, unless it is given another, is the
-standard library's with a bound on one look: the library's own makes room for as many events as there are registrations
-and returns them all, and nobody's timers and answers should wait for so many callbacks. A look that found less than its
-bound found all there was; what was found counts, whoever it was for.
+Any `selectors.BaseSelector` can be looked at. The one that a loop has where there is epoll, unless it is given another,
+is the standard library's with a bound on one look: the library's own makes room for as many events as there are
+registrations and returns them all, and nobody's timers and answers should wait for so many callbacks. A look that found
+less than its bound found all there was; what was found counts, whoever it was for.
 """
 
 from __future__ import annotations
 
 import math
+import select
 import selectors
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 _MOST_EVENTS = 256  # in one look; the kernel puts who isn't among them at the head of the next one
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_HAS_EPOLL = hasattr(select, "epoll") and hasattr(selectors, "EpollSelector")  # gevent and eventlet take it from Linux
 
 Ready = list[tuple[Any, int]]  # data of registrations; EVENT_READ, EVENT_WRITE or both
 Poll = Callable[["float | None"], Ready]
@@ -30,24 +31,24 @@ class Nobody:
 
 def poll_of(selector: selectors.BaseSelector) -> Poll:
     """Return what looks once, waiting as `selector.select(timeout)` does."""
-    if sys.platform == "linux" and isinstance(selector, EpollSelector):
+    if _HAS_EPOLL and isinstance(selector, EpollSelector):
         return selector.poll
     return partial(_select, selector)
 
 
 def bound_of(selector: selectors.BaseSelector) -> float:
     """Return how many a look finds at most; without end where the selector always returns all that are ready."""
-    return _MOST_EVENTS if sys.platform == "linux" and isinstance(selector, EpollSelector) else math.inf
+    return _MOST_EVENTS if _HAS_EPOLL and isinstance(selector, EpollSelector) else math.inf
 
 
 def default_selector() -> selectors.BaseSelector:
     """Return a new selector, the best that this system has."""
-    return EpollSelector() if sys.platform == "linux" else selectors.DefaultSelector()
+    return EpollSelector() if _HAS_EPOLL else selectors.DefaultSelector()
 
 
 def key_of(selector: selectors.BaseSelector) -> Callable[[Any], Any]:
     """Return what finds the registration of a file, or None."""
-    if sys.platform == "linux" and isinstance(selector, EpollSelector):
+    if _HAS_EPOLL and isinstance(selector, EpollSelector):
         return selector.key_of
     return lambda fileobj: selector.get_map().get(fileobj)
 
@@ -56,7 +57,7 @@ def _select(selector: selectors.BaseSelector, timeout: float | None) -> Ready:
     return [(key.data, mask) for key, mask in selector.select(timeout)]
 
 
-if sys.platform == "linux":
+if _HAS_EPOLL:
     from select import EPOLLIN, EPOLLOUT, epoll
 
     _EPOLL_MASKS = (0, EPOLLIN, EPOLLOUT, EPOLLIN | EPOLLOUT)
@@ -108,7 +109,9 @@ if sys.platform == "linux":
 
         def poll(self, timeout: float | None = None) -> Ready:
             """Return the data of at most `_MOST_EVENTS` registrations, and what each is ready for."""
-            if timeout:
+            if timeout is None:
+                timeout = -1  # PyPy's epoll refuses None
+            elif timeout:
                 timeout = math.ceil(timeout * 1e3) * 1e-3  # epoll knows milliseconds; less would be too early
             keys, ready = self._fd_to_key, []
             for fd, event in self._selector.poll(timeout, _MOST_EVENTS):

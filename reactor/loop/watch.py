@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import select
 from collections.abc import Callable
-from selectors import BaseSelector
+from selectors import BaseSelector, SelectSelector
 from typing import Any
+
+_FIRST_DOUBTED = 1024  # FD_SETSIZE nearly everywhere: select(2) has no place for this number, nor for any above
 
 
 class Watch:
@@ -55,6 +59,8 @@ class Watch:
 
     def _register(self, mask: int) -> None:
         """Register. Who is registered under this number has closed his file, or never owned it, and gives way."""
+        if isinstance(self._selector, SelectSelector):
+            _check_number(_number_of(self.fileobj))
         try:
             self._selector.register(self.fileobj, mask, self)
         except KeyError:
@@ -99,10 +105,27 @@ class Callbacks(Watch):
 
 
 def _number_of(fileobj: Any) -> int:
+    if isinstance(fileobj, int):
+        return fileobj
     try:
         return fileobj.fileno()  # type: ignore[no-any-return]
     except ValueError:  # a closed file object
         return -1
+
+
+def _check_number(fd: int) -> None:
+    """Raise OSError for a descriptor that select() can't take: every poll would fail, and not this file alone.
+
+    select() itself is asked: behind eventlet's patching, and on Windows, it takes any.
+    """
+    if fd < _FIRST_DOUBTED:
+        return
+    try:
+        select.select([fd], [], [], 0)
+    except ValueError:
+        raise OSError(
+            errno.EMFILE, f"select() takes no descriptor as high as {fd}: have fewer files open, or another selector"
+        ) from None
 
 
 def nothing_to_do() -> None:

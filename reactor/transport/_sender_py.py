@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable, Iterable
-from socket import MSG_NOSIGNAL, socket
 from threading import get_ident
 from typing import Any
 from typing import Protocol as Interface
@@ -13,6 +13,23 @@ from ..framing import BytesLike, Encoder, Framing
 from ..protocol import FramedProtocol
 from .buffers import JOIN_BELOW, PLAIN_ROOM, READ_SIZE, WriteBuffer, snapshot
 from .tls import Session
+
+_NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)  # for programs that have given SIGPIPE its default back
+
+if hasattr(socket.socket, "sendmsg"):
+
+    def _gather(sock: socket.socket, chunks: list[bytes | bytearray | memoryview]) -> int:
+        """Send several chunks at once."""
+        return sock.sendmsg(chunks, (), _NO_SIGNAL)
+
+else:
+
+    def _gather(sock: socket.socket, chunks: list[bytes | bytearray | memoryview]) -> int:
+        """Send several chunks at once, as many as a copy is cheap of. For Windows."""
+        joined = bytearray(chunks[0][:READ_SIZE])
+        for chunk in chunks[1:]:
+            joined += chunk[: READ_SIZE - len(joined)]
+        return sock.send(joined, _NO_SIGNAL)
 
 
 class Owner(Interface):
@@ -31,7 +48,7 @@ class Owner(Interface):
 class Sender:
     """Queues what is written, and sends it at the end of the turn."""
 
-    _sock: socket
+    _sock: socket.socket
     _owner: Owner
     _framing: Framing | None
     protocol: Any
@@ -186,8 +203,8 @@ class Sender:
         chunks = self._out.next_chunks()
         try:
             if len(chunks) == 1:
-                return self._sock.send(chunks[0], MSG_NOSIGNAL)
-            return self._sock.sendmsg(chunks, (), MSG_NOSIGNAL)
+                return self._sock.send(chunks[0], _NO_SIGNAL)
+            return _gather(self._sock, chunks)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as exc:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
 import os
 import socket
 import struct
 import sys
-import termios
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..loop import forks
 from .address import format_address
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows
+    fcntl = termios = None  # type: ignore[assignment]
 
 _AF_UNSPEC = bytes(16)  # a sockaddr of no family
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: close() sends RST
@@ -37,11 +41,19 @@ _ACCEPT_AGAIN = {
 _MOST_PASSED_OVER = 16  # of these in one accept(): an error that stays would never let it return
 _NOT_THERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}  # no such address here, or no such family
 _OUT_OF_FDS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_IN_PROGRESS = {0, errno.EINPROGRESS, errno.EINTR}  # not EAGAIN: from a Unix socket it is a refusal (connect(2))
-
+_IN_PROGRESS = {  # not EAGAIN: from a Unix socket it is a refusal (connect(2))
+    0,
+    errno.EINPROGRESS,
+    errno.EINTR,
+    getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS),  # what Windows says
+}
 
 _INHERITS = sys.platform == "linux"  # what prepare() has set on a listener its connections have
 _family_of = socket.SocketType.family.__get__  # the int, without the enum
+_AF_UNIX = getattr(socket, "AF_UNIX", None)
+_UNREAD, _UNACKNOWLEDGED = getattr(termios, "FIONREAD", 0), getattr(termios, "TIOCOUTQ", 0)
+# A port that has just been left can be listened at. On Windows it can anyway, and SO_REUSEADDR would let two do so.
+_OURS_ALONE = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 _NEVER_BLOCKS = getattr(socket, "SOCK_NONBLOCK", 0)  # what Python is told of a descriptor, and takes for granted
 
 Take = Callable[[socket.socket], "tuple[socket.socket, Any] | None"]
@@ -133,9 +145,9 @@ def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> soc
     except OSError as exc:  # a family that this machine doesn't have
         raise named(exc, f"can't listen on {format_address(sockaddr)}") from None
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, _OURS_ALONE, 1)
         if reuse_port:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            _share_port(sock)
         if family == socket.AF_INET6:  # the IPv4 side has a socket of its own
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(sockaddr)
@@ -148,6 +160,13 @@ def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> soc
         sock.close()
         raise
     return sock
+
+
+def _share_port(sock: socket.socket) -> None:
+    option = getattr(socket, "SO_REUSEPORT", None)
+    if option is None:
+        raise OSError(errno.EOPNOTSUPP, "this system has no SO_REUSEPORT, which reuse_port asks for")
+    sock.setsockopt(socket.SOL_SOCKET, option, 1)
 
 
 def adopt_listening(sock: socket.socket | int, backlog: int) -> socket.socket:
@@ -188,9 +207,10 @@ def take_next(listener: socket.socket) -> tuple[socket.socket, Any] | None:
         fd, peer = listener._accept()  # type: ignore[attr-defined]
     except BlockingIOError:
         return None
-    os.set_blocking(fd, False)
     sock = SocketOf(_family_of(listener), fileno=fd)
-    if not _INHERITS:
+    if _INHERITS:
+        os.set_blocking(fd, False)
+    else:
         prepare(sock)
     return sock, peer
 
@@ -209,7 +229,7 @@ def refuse(listener: socket.socket, take: Take) -> bool:
 def take_descriptor() -> int | None:
     """Return a descriptor of nothing, to be given up when there is no other; None if even that can't be had."""
     try:
-        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(os.devnull, os.O_RDONLY)
     except OSError:
         return None
 
@@ -279,14 +299,6 @@ def meaning(code: int) -> OSError | None:
     return None if isinstance(error, (BlockingIOError, InterruptedError)) else error
 
 
-def send(sock: socket.socket, chunks: Sequence[bytes | memoryview]) -> int:
-    """Send once; return how many bytes the kernel took, 0 if it has no room."""
-    try:
-        return sock.send(chunks[0]) if len(chunks) == 1 else sock.sendmsg(chunks)
-    except BlockingIOError:
-        return 0
-
-
 def end_writing(sock: socket.socket) -> None:
     """Send FIN."""
     with contextlib.suppress(OSError):  # the peer may have reset the connection: the next read will tell
@@ -294,9 +306,12 @@ def end_writing(sock: socket.socket) -> None:
 
 
 def is_unsettled(sock: socket.socket) -> bool:
-    """Tell whether closing now might cost the peer bytes: some are unread here, or not acknowledged there."""
+    """Tell whether closing now might cost the peer bytes: some are unread here, or not acknowledged there.
+
+    True where nobody can tell.
+    """
     try:
-        return any(_queued(sock.fileno(), queue) for queue in (termios.FIONREAD, termios.TIOCOUTQ))
+        return any(_queued(sock.fileno(), queue) for queue in (_UNREAD, _UNACKNOWLEDGED))
     except (OSError, ValueError):  # a socket that is gone, or has no kernel below it
         return False
 
@@ -304,17 +319,22 @@ def is_unsettled(sock: socket.socket) -> bool:
 def has_unread(sock: socket.socket) -> bool:
     """Tell whether bytes lie there that nobody has read; True where nobody can tell."""
     try:
-        return _queued(sock.fileno(), termios.FIONREAD) > 0
+        return _queued(sock.fileno(), _UNREAD) > 0
     except (OSError, ValueError):
         return True
 
 
 def has_arrived(sock: socket.socket) -> bool:
     """Tell whether the peer's system has all that was sent, so that our end can't cost it a byte."""
-    return sock.family == socket.AF_UNIX or not is_unsettled(sock)  # a Unix socket's bytes are in the peer's at once
+    return sock.family == _AF_UNIX or not is_unsettled(sock)  # a Unix socket's bytes are in the peer's at once
 
 
 def _queued(fd: int, queue: int) -> int:
+    """Return how many bytes lie in a queue of the kernel's. Windows doesn't tell: there may always be one."""
+    if fd < 0:
+        raise ValueError("a socket without a number has no queues")
+    if fcntl is None:
+        return 1
     return int.from_bytes(fcntl.ioctl(fd, queue, bytes(4)), sys.byteorder)
 
 
@@ -345,7 +365,7 @@ def _disconnect(sock: socket.socket) -> bool:
     On Linux connect(2) to AF_UNSPEC does it, which Python's `connect()` has no address for. Behind a shutdown(2), which
     sends FIN, the peer would see an end in good order.
     """
-    if sys.platform != "linux" or sock.family == socket.AF_UNIX or sock.fileno() < 0:
+    if sys.platform != "linux" or sock.family == _AF_UNIX or sock.fileno() < 0:
         return False
     connect = _connect_of_libc()
     return connect is not None and connect(sock.fileno(), _AF_UNSPEC, len(_AF_UNSPEC)) == 0

@@ -79,6 +79,21 @@ def test_a_hang_up_is_for_whoever_is_interested_in_anything(
     assert (data, mask & events) == ("data", events)
 
 
+def test_no_timeout_is_a_number_too_for_epolls_that_take_no_none(
+    selector: selectors.BaseSelector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PyPys:
+        def poll(self, timeout: float, maxevents: int) -> list[tuple[int, int]]:
+            asked.append(float(timeout))
+            return []
+
+    asked: list[float] = []
+    monkeypatch.setattr(selector, "_selector", PyPys())
+    poller.poll_of(selector)(None)
+    assert asked[0] < 0
+    monkeypatch.undo()
+
+
 def test_what_is_registered_anew_is_what_is_found(selector: selectors.BaseSelector, pairs: Pairs) -> None:
     ((ours, peer),) = pairs(1)
     peer.send(b"x")

@@ -168,17 +168,6 @@ def test_reading_tells_data_end_and_nothing_apart() -> None:
         assert sockets.receive(one, buffer) == 0
 
 
-def test_sending_tells_how_much_was_taken() -> None:
-    one, other = socket.socketpair()
-    with one, other:
-        sockets.prepare(one)
-        assert sockets.send(one, [b"ab", memoryview(b"c")]) == 3
-        assert other.recv(10) == b"abc"
-        while sockets.send(one, [bytes(1 << 20)]):
-            pass
-        assert sockets.send(one, [b"x"]) == 0
-
-
 def test_a_reset_reaches_the_peer(listener: socket.socket, take: sockets.Take) -> None:
     with socket.create_connection(listener.getsockname()) as client:
         accepted = sockets.accept(listener, take)

@@ -1,0 +1,131 @@
+"""What a process does that lives on another system: a program that is told which of these, and says whether it went."""
+
+from __future__ import annotations
+
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from helpers import FrameRecorder, Recorder
+
+from reactor import EventLoop, Limits, Protocol, Reactor
+from reactor.testing import MemorySelector, memory_pair
+
+LOCAL = "127.0.0.1"
+LARGE = b"large" * 100_000  # more than a socket takes at once
+
+
+class Echo(FrameRecorder):
+    def message_received(self, message: bytes) -> None:
+        self.send(message)
+
+
+class RawEcho(Protocol):
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)
+
+
+class Asking(FrameRecorder):
+    """Sends two messages at once, and goes when it has them back."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.send(b"small")
+        self.send(LARGE)
+
+    def message_received(self, message: bytes) -> None:
+        super().message_received(message)
+        if len(self.messages) == 2:
+            self.transport.close()
+
+
+class RawAsking(Recorder):
+    """The same with bytes."""
+
+    transport: Any
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.writelines([b"small", LARGE])
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if len(self.data) >= len(b"small" + LARGE):
+            self.transport.close()
+
+
+def framed() -> None:
+    client = Asking()
+    _meet(Echo, client)
+    print(client.messages == [b"small", LARGE])
+
+
+def raw() -> None:
+    client = RawAsking()
+    _meet(RawEcho, client)
+    print(client.data == b"small" + LARGE)
+
+
+def tls(ca: str, chain: str) -> None:
+    """With certificates that a file has."""
+    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=ca)
+    ours.load_cert_chain(chain)
+    client = Asking()
+    _meet(Echo, client, (ours, theirs), server_hostname="localhost")
+    print(client.messages == [b"small", LARGE])
+
+
+def unix() -> None:
+    with Reactor() as net:
+        for door in (net.listen_unix, net.connect_unix):
+            try:
+                door(Echo, "path")
+            except OSError as exc:
+                print(exc.strerror)
+
+
+def reuse_port() -> None:
+    with Reactor() as net:
+        try:
+            net.listen_tcp(Echo, LOCAL, 0, reuse_port=True)
+        except OSError as exc:
+            print(exc.strerror)
+
+
+def refused() -> None:
+    """Nobody listens."""
+    failures: list[str] = []
+    with Reactor() as net:
+        server = net.listen_tcp(Echo, LOCAL, 0)
+        server.close()
+        net.connect_tcp(Echo, *server.addresses[0], on_failure=lambda exc: failures.append(type(exc).__name__))
+        deadline = time.monotonic() + 20
+        while not failures and time.monotonic() < deadline:
+            net.run_once(0.05)
+    print(failures)
+
+
+def memory() -> None:
+    """Two protocols of tests."""
+    client = Asking()
+    with EventLoop(MemorySelector()) as loop:
+        memory_pair(loop, Echo(), client)
+        for _ in range(100):
+            loop.run_once(0)
+    print(client.messages == [b"small", LARGE] and client.ended)
+
+
+def _meet(server: Callable[[], Any], client: Any, tls: tuple[Any, Any] = (None, None), **named: Any) -> None:
+    """Let a client meet a server, until its end."""
+    limits = Limits(max_write_buffer=None)
+    with Reactor() as net:
+        port = net.listen_tcp(server, LOCAL, 0, tls=tls[0], limits=limits).addresses[0][1]
+        net.connect_tcp(lambda: client, LOCAL, port, tls=tls[1], limits=limits, **named)
+        deadline = time.monotonic() + 20
+        while not client.ended and time.monotonic() < deadline:
+            net.run_once(0.05)
+
+
+if __name__ == "__main__":
+    {each.__name__: each for each in (framed, raw, tls, unix, reuse_port, refused, memory)}[sys.argv[1]](*sys.argv[2:])
