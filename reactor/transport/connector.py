@@ -21,7 +21,7 @@ from ..loop.watch import nothing_to_do
 from . import sockets
 from .address import TCPAddress, UnixAddress
 from .limits import Backoff
-from .resolver import Endpoint, check_port, resolve
+from .resolver import Endpoint, check_port, resolve, together
 
 _HEAD_START = 0.25  # seconds; RFC 8305, section 5: the recommended Connection Attempt Delay
 
@@ -179,7 +179,7 @@ class Connector:
             return None
         if not self._attempts:
             errors, self._errors = self._errors, []
-            self.failed(sockets.together(errors or [OSError(f"no address for {self._address}")]))
+            self.failed(together(errors or [OSError(f"no address for {self._address}")]))
         return None
 
     def _attempt_done(self, attempt: Attempt, error: OSError | None) -> None:

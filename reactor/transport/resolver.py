@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from ..loop import EventLoop
 from .address import TCPAddress, numeric_family
-from .sockets import close, is_not_there, listen_on, named, together
+from .sockets import close, is_not_there, listen_on, named
 
 _FREE_PORT_TRIES = 10  # a port that is free in one family may be taken in the other
 
@@ -98,3 +99,19 @@ def resolve(
         future.set_exception(exc)
     loop.call_soon(on_done, future)
     return future
+
+
+def together(errors: Sequence[OSError], first_decides: bool = False) -> OSError:
+    """Return one error whose text tells of all; one alone stays itself. They are its cause, from Python 3.11 on.
+
+    It has the errno, and by it the class, that all have; with `first_decides` the first one's.
+    """
+    first = errors[0]
+    if len(errors) == 1:
+        return first
+    text = "; ".join(each.strerror or str(each) for each in errors)
+    same = first_decides or all(each.errno == first.errno for each in errors)
+    error = OSError(first.errno, text) if same and first.errno is not None else OSError(text)
+    if sys.version_info >= (3, 11):
+        error.__cause__ = ExceptionGroup("every address failed", list(errors))  # noqa: F821
+    return error

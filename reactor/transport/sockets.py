@@ -393,19 +393,3 @@ def named(exc: OSError, what: str) -> OSError:
 def is_not_there(exc: OSError) -> bool:
     """Tell whether an address couldn't be listened on because this machine doesn't have it."""
     return exc.errno in _NOT_THERE
-
-
-def together(errors: Sequence[OSError], first_decides: bool = False) -> OSError:
-    """Return one error whose text tells of all; one alone stays itself. They are its cause, from Python 3.11 on.
-
-    It has the errno, and by it the class, that all have; with `first_decides` the first one's.
-    """
-    first = errors[0]
-    if len(errors) == 1:
-        return first
-    text = "; ".join(each.strerror or str(each) for each in errors)
-    same = first_decides or all(each.errno == first.errno for each in errors)
-    error = OSError(first.errno, text) if same and first.errno is not None else OSError(text)
-    if sys.version_info >= (3, 11):
-        error.__cause__ = ExceptionGroup("every address failed", list(errors))  # noqa: F821
-    return error
