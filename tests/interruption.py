@@ -25,7 +25,8 @@ def points_of(code: CodeType, known: dict[CodeType, set[int]] = {}) -> set[int]:
         known[code] = points = set()
         before = None
         for each in dis.get_instructions(code):
-            behind_a_call = before is not None and before.opname.startswith("CALL")
+            # not where the next call begins: there a trace function's frame is like one of the user's that is called
+            behind_a_call = before is not None and before.opname.startswith("CALL") > each.opname.startswith("CALL")
             if behind_a_call or each.opname.startswith(("JUMP_BACKWARD", "JUMP_ABSOLUTE")):
                 points.add(each.offset)
             before = each
