@@ -338,7 +338,7 @@ def test_of_loops_that_run_one_in_another_no_bell_hangs_in_a_child(real: EventLo
             try:
                 real.run()
             except RuntimeError:
-                fork.said = wakeup_fd() == writing.fileno()
+                fork.said = wakeup_fd() in (writing.fileno(), -1)  # asyncio's own hook takes it down, from 3.12 on
         assert fork.heard() == "True"
     finally:
         signal.set_wakeup_fd(hung)
