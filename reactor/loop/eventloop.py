@@ -145,10 +145,8 @@ class EventLoop(Files):
 
     def _leave_turn(self) -> None:
         """Say that no turn is being made."""
-        if self._stalls.began is not None:
-            self._stalls.turn_ended()
-        if self._signals.hung_on is not None:
-            self._signals.take_bell_down()
+        self._stalls.turn_ended()
+        self._signals.take_bell_down()
 
     def stop(self) -> None:
         """Let `run()` return when this turn is complete; before `run()`: after one turn that doesn't wait.

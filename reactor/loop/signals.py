@@ -56,9 +56,9 @@ class Place:
 
     def is_ours(self) -> bool:
         """Whether one of ours is called when the signal comes."""
-        return (
-            bool(self._ours) and signal.getsignal(self._signum) in self._ours
-        )  # no question for a number that isn't one
+        if not self._ours:  # maybe it isn't even a signal's number
+            return False
+        return signal.getsignal(self._signum) in self._ours
 
     def below(self, handler: SignalHandler) -> Any:
         """Return who had the place before `handler`."""

@@ -163,11 +163,14 @@ class Turn:
     def _run_flushes(self) -> None:
         """Let this turn's writes leave."""
         while self._flushes:
-            for callback in islice(self._next_flush, len(self._flushes)):
-                try:
-                    callback()
-                except BaseException as exc:
-                    self._callback_raised(exc, callback)
+            self._call_all(islice(self._next_flush, len(self._flushes)))
+
+    def _call_all(self, callbacks: Iterator[Callable[[], object]]) -> None:
+        for callback in callbacks:
+            try:
+                callback()
+            except BaseException as exc:
+                self._callback_raised(exc, callback)
 
     def _run_looked(self, look: FullLook) -> None:
         """Call who waited for this look. What they write leaves in this turn; who asks again waits for another look."""
@@ -180,11 +183,7 @@ class Turn:
         """Let ends happen; an end may write or close again, so until nothing is left."""
         while self._flushes or self._closes:
             self._run_flushes()
-            for callback in islice(self._next_close, len(self._closes)):
-                try:
-                    callback()
-                except BaseException as exc:
-                    self._callback_raised(exc, callback)
+            self._call_all(islice(self._next_close, len(self._closes)))
 
     def _mend(self) -> None:
         """Put in order what an exception has left between two lines of a turn. May be done twice."""

@@ -1,5 +1,6 @@
 """What the tests of the loop share: real sockets, reports, bounded runs, and scripts of their own."""
 
+import selectors
 import signal
 import socket
 import subprocess
@@ -13,6 +14,10 @@ import pytest
 from helpers import wakeup_fd
 
 from reactor import EventLoop
+from reactor.testing import ManualClock, MemorySelector
+
+_NAMES = ["DefaultSelector", "SelectSelector", "PollSelector", "EpollSelector", "DevpollSelector", "KqueueSelector"]
+SELECTORS = [*dict.fromkeys(getattr(selectors, name) for name in _NAMES if hasattr(selectors, name)), MemorySelector]
 
 _ROOT = Path(__file__).parents[2]
 _PATIENCE = 20.0  # seconds until what never comes fails the test
@@ -26,6 +31,23 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         one.setblocking(False)
         other.setblocking(False)
         yield one, other
+
+
+@pytest.fixture
+def other_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two more."""
+    one, other = socket.socketpair()
+    with one, other:
+        one.setblocking(False)
+        other.setblocking(False)
+        yield one, other
+
+
+@pytest.fixture(params=SELECTORS, ids=lambda kind: kind.__name__)
+def each_selectors_loop(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[EventLoop]:
+    """A loop on each kind of selector that there is."""
+    with EventLoop(request.param(), clock) as loop:
+        yield loop
 
 
 @pytest.fixture

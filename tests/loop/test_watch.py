@@ -2,41 +2,20 @@
 
 import selectors
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from reactor import EventLoop
-from reactor.testing import ManualClock, MemorySelector
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-NAMES = ["DefaultSelector", "SelectSelector", "PollSelector", "EpollSelector", "DevpollSelector", "KqueueSelector"]
-SELECTORS = [*dict.fromkeys(getattr(selectors, name) for name in NAMES if hasattr(selectors, name)), MemorySelector]
 
 Pair = tuple[socket.socket, socket.socket]
 
 
-@pytest.fixture(params=SELECTORS, ids=lambda kind: kind.__name__)
-def loop(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[EventLoop]:
-    with EventLoop(request.param(), clock) as loop:
-        yield loop
-
-
 @pytest.fixture
-def other_pair() -> Iterator[Pair]:
-    one, other = socket.socketpair()
-    with one, other:
-        one.setblocking(False)
-        other.setblocking(False)
-        yield one, other
-
-
-def until_it_blocks(call: Callable[[], object]) -> None:
-    with suppress(BlockingIOError):
-        while True:
-            call()
+def loop(each_selectors_loop: EventLoop) -> EventLoop:
+    return each_selectors_loop
 
 
 # --- watches, for transports
