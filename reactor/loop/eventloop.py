@@ -377,15 +377,16 @@ class EventLoop(Files):
     def stats(self) -> dict[str, int]:
         """Return counters since the start, and sizes as they are now.
 
-        `turns`; `events` of files, `calls` made by turns, `timers_run` of them; `wakeups` by threads, signal handlers
-        and `stop()`; `reports` of exceptions; `stalls` that were told of, and the `longest_turn` in microseconds, both
-        while `report_stalls()` is on. Sizes: calls that are `ready`, `timers` that wait, files that are `watched`.
+        `turns`; `events` of files, `calls` that turns took (of `call_soon()`, cancelled ones too), `timers_run` among
+        them; `wakeups` by threads, signal handlers and `stop()`; `reports` of exceptions; `stalls` that were told of,
+        and the `longest_turn` in microseconds, both while `report_stalls()` is on. Sizes: calls that are `ready`,
+        `timers` that wait, files that are `watched`.
         """
         self.check_thread("stats")
         return {
             "turns": self._turns,
             "events": self._events,
-            "calls": self._calls,
+            "calls": self._calls + self._timers_run,
             "timers_run": self._timers_run,
             "wakeups": self._waker.rings,
             "reports": self._reports,
