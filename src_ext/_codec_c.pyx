@@ -16,14 +16,18 @@ from cpython.bytes cimport (
     PyBytes_GET_SIZE,
 )
 from cpython.list cimport PyList_CheckExact
+from cpython.long cimport PyLong_CheckExact
 from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from cpython.number cimport PyNumber_Index
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
+from cpython.tuple cimport PyTuple_CheckExact
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
+from ..errors import FramingError
 from . import verdicts
+from .custom import ask
 from .piece import Piece
 
 cdef extern from "Python.h":
@@ -41,12 +45,14 @@ cdef Py_ssize_t MAX_OFFSET = verdicts.MAX_OFFSET
 cdef int64_t MAX_BODY = verdicts.MAX_BODY
 
 include "_fields.pxi"
+include "_chunk.pxi"
+include "_lines.pxi"
 include "_body.pxi"
 include "_encoder.pxi"
 
 
 @cython.final
-cdef class Decoder:
+cdef class Decoder(Lines):
     """Cut a stream into frames. Not thread-safe. An idle decoder holds no buffer.
 
     Iterating decodes lazily what `push()` brought; `feed()` is both at once.
@@ -58,14 +64,15 @@ cdef class Decoder:
         self.offset = framing.length_field_offset
         self.adjustment = framing.length_adjustment
         self._strip = framing.strip
-        self._oversize = framing.oversize
         self.max_varint = framing.max_varint_bytes
-        if not (0 <= self.offset <= MAX_OFFSET and 0 <= self.width <= 8 and 0 <= self.max_varint <= 10):
-            verdicts.check_layout(self.offset, self.width, self.max_varint)
+        self.read_header = framing.read_header
+        self.most_header = framing.max_header_length
+        self.fixed = framing.fixed_length
+        self.announces = not self.mark_size and self.read_header is None
+        self.field = self.offset if self.announces else -1
+        verdicts.check_layout(self.offset, self.width, self.max_varint, self.mark_size, self.most_header)
         self.header_size = self.offset + self.width
         self.strip = -1 if self._strip is None else min(self._strip, PY_SSIZE_T_MAX)
-        self.limit = verdicts.check_limit(framing.max_frame_length)
-        self._discarded = 0
 
     def feed(self, data):
         """Return every frame that is complete with `data`.
@@ -73,13 +80,10 @@ cdef class Decoder:
         The call that meets a bad header returns the good frames before it and sets `error`; every later one raises
         it. Raises RuntimeError while the decoder is decoding, and after `detach()`.
         """
+        cdef list frames = []
         self.open(data)
-        return self.collect(PY_SSIZE_T_MAX)
-
-    def push(self, data):
-        """Take the next chunk without decoding it: iterate for its frames. Raises what `feed()` raises."""
-        self.open(data)
-        self.own()
+        self.collect(frames, PY_SSIZE_T_MAX)
+        return frames
 
     def frames(self, skips):
         """Yield the frames of the chunk at hand, but come back when `skips` oversized ones were discarded."""
@@ -106,68 +110,8 @@ cdef class Decoder:
                 self.busy = False
         return frame
 
-    cdef int open(self, data) except -1:
-        """Hold the chunk's memory: a bytes object by reference, anything else by its buffer."""
-        self.check_taken()
-        self.busy = True  # asking for a buffer may run Python code, and so may letting go of one
-        try:
-            if not PyBytes_CheckExact(data):
-                data = memoryview(data)
-                if not data.c_contiguous:
-                    data = data.tobytes()
-            self.release()
-            self.scratch = None
-        finally:
-            self.busy = False
-        if PyBytes_CheckExact(data):
-            self._data = data
-            self._bytes = <const uint8_t *>PyBytes_AS_STRING(data)
-            self.size = PyBytes_GET_SIZE(data)
-        else:
-            self._data = data
-            self.viewed = True
-            self._bytes = <const uint8_t *>PyMemoryView_GET_BUFFER(data).buf
-            self.size = PyMemoryView_GET_BUFFER(data).len
-        self.pushed += self.size
-        return 0
-
-    cdef int lend(self, const uint8_t *at, Py_ssize_t size) except -1:
-        """Take a chunk that lies in somebody's memory; own() before that memory is used again."""
-        self.check_taken()
-        self._bytes = at
-        self.size = size
-        self.pos = 0
-        self.lent = True
-        self.pushed += size
-        return 0
-
-    cdef int release(self) except -1:
-        """Let go of the chunk at hand. Letting go of somebody's buffer may run Python code, so it comes last."""
-        data = self._data if self.viewed else None
-        self._bytes = NULL
-        self.size = self.pos = 0
-        self.lent = self.viewed = False
-        self._data = None
-        return 0
-
-    cdef int own(self) except -1:
-        """Copy what is left of a chunk that belongs to somebody else."""
-        cdef bytes rest
-        if self.viewed or self.lent:
-            rest = self._bytes[self.pos : self.size]
-            self.busy = True  # letting go of a buffer may run Python code
-            try:
-                self.release()
-            finally:
-                self.busy = False
-            self._data = rest
-            self._bytes = <const uint8_t *>PyBytes_AS_STRING(rest)
-            self.size = PyBytes_GET_SIZE(rest)
-        return 0
-
-    cdef list collect(self, Py_ssize_t most):
+    cdef int collect(self, list frames, Py_ssize_t most) except -1:
         """Decode the chunk at hand, but no more than `most` frames of it."""
-        cdef list frames = []
         cdef object frame
         self.skips = most
         self.busy = True
@@ -184,8 +128,7 @@ cdef class Decoder:
                 most -= 1
         finally:
             self.busy = False
-        self.own()
-        return frames
+        return self.own()
 
     cdef bint is_between(self) noexcept:
         """Whether the chunk at hand ends where a header begins, or goes on: then there is nothing to do."""
@@ -200,6 +143,8 @@ cdef class Decoder:
         cdef bytes frame
         if self.state != HEAD or self.head is not None:
             return None
+        if not self.announces:
+            return self.whole_line() if self.mark_size else None
         if self.max_varint:
             header = self.varint_header(at, left, &announced)
             if header == 0:
@@ -219,6 +164,8 @@ cdef class Decoder:
         elif strip > length:
             return None
         frame = PyBytes_FromStringAndSize(<const char *>at + strip, length - strip)
+        self.seen_at = self.pos
+        self.seen_size = header
         self.pos += length
         if self.pos == self.size and not self.viewed:
             self.release()  # now, and not when the next frame comes, which may be long
@@ -239,6 +186,8 @@ cdef class Decoder:
 
     cdef object step(self):
         """Go on to the next frame or piece; None where the chunk ends, the stream broke or the decoder was detached."""
+        if self.mark_size:
+            return self.step_line()
         while self.state != HEAD or (self.skips and self.take_header()):
             if self.state == BODY:
                 return self.take_body()
@@ -273,7 +222,11 @@ cdef class Decoder:
     cdef bint take_header(self) except -1:
         """Collect the header and judge it; False while it is incomplete, or bad."""
         cdef Py_ssize_t wanted, taken
+        if self.header_size == 0 and self.pos == self.size and self.head is None:
+            return False  # a frame that has no header begins with its body
         while self.state == HEAD:
+            if self.read_header is not None and self.promised is None and not self.ask_user():
+                return False
             wanted = self.header_missing()
             if wanted == 0:
                 self.judge()
@@ -290,9 +243,50 @@ cdef class Decoder:
                 self.check_varint()
         return False
 
+    cdef bint ask_user(self) except -1:
+        """Ask how long header and body are. What was taken and belongs to neither goes back to the chunk."""
+        cdef Py_ssize_t had = 0 if self.head is None else len(self.head), size
+        cdef Py_ssize_t there = min(self.most_header - had, self.size - self.pos)
+        cdef bytes head
+        if there == 0:
+            self.release()
+            return False
+        head = self._bytes[self.pos : self.pos + there]
+        if had:
+            head = bytes(self.head) + head
+        try:
+            self.promised = self.answer_to(head)
+        except FramingError as exc:
+            self.fail(exc.with_traceback(None))  # its frames know the decoder, which knows it
+            head = exc.header
+        size = len(head) if self.promised is None else min(len(head), <Py_ssize_t>self.promised[0])
+        if size < had:  # the function has looked far ahead
+            self.replace(bytes(self.head[size:]) + self._bytes[self.pos : self.size])
+        else:
+            self.pos += size - had
+        self.head = bytearray(head[:size])
+        if self.pos == self.size and self.promised is None:
+            self.release()
+        return self.promised is not None
+
+    cdef tuple answer_to(self, bytes head):
+        """Return what the user's function says of the beginning of a frame; what isn't plainly right is asked again."""
+        try:
+            answer = self.read_header(head)
+        except Exception:
+            answer = ()
+        if answer is None and len(head) < self.most_header:
+            return None
+        if PyTuple_CheckExact(answer) and len(answer) == 2 and PyLong_CheckExact(answer[0]) and PyLong_CheckExact(answer[1]):
+            if 0 <= answer[0] <= self.most_header and answer[1] >= 0 and answer[0] + answer[1] > 0:
+                return answer
+        return ask(self.read_header, head, self.most_header, self.limit, self.frame_at())
+
     cdef Py_ssize_t header_missing(self) except -1:
         """How many bytes the header certainly lacks: all of a fixed one, the next one of a varint."""
         cdef Py_ssize_t have = 0 if self.head is None else len(self.head)
+        if self.read_header is not None:
+            return 1 if self.promised is None else <Py_ssize_t>self.promised[0] - have
         if not self.max_varint:
             return self.header_size - have
         if have <= self.offset:
@@ -303,20 +297,26 @@ cdef class Decoder:
         cdef Py_ssize_t have = len(self.head) - self.offset
         cdef int last = self.head[self.offset + have - 1]
         if have == self.max_varint and last & 0x80:
-            self.fail(verdicts.varint_too_long(self.max_varint, self.limit, bytes(self.head), self.frame_at()))
+            self.fail(verdicts.varint_too_long(self.max_varint, self.limit, *self.place()))
         elif have == 10 and last > 1:
-            self.fail(verdicts.varint_too_big(self.limit, bytes(self.head), self.frame_at()))
+            self.fail(verdicts.varint_too_big(self.limit, *self.place()))
         return 0
+
+    cdef tuple place(self):
+        """Return what a verdict shows: the header, where in it the length field is, where the frame begins."""
+        return bytes(self.head), self.field, self.frame_at()
 
     cdef int judge(self) except -1:
         """Decide what becomes of the frame whose header is complete. The order is fixed in the design."""
-        header = bytes(self.head)
+        if self.head is None:
+            self.head = bytearray()
         length = self.announced() + self.adjustment
+        self.promised = None
         if length < 0:
-            return self.fail(verdicts.negative(length, self.adjustment, self.limit, header, self.frame_at()))
+            return self.fail(verdicts.negative(length, self.adjustment, self.limit, *self.place()))
         over = length > self.limit
         if over and self._oversize == "error":
-            return self.fail(verdicts.too_large(length, self.limit, header, self.frame_at()))
+            return self.fail(verdicts.too_large(length, self.limit, *self.place()))
         self.begin = self.frame_at()
         self.length = length
         self.goal = min(length, MAX_LENGTH)  # more than anybody will ever send
@@ -325,12 +325,14 @@ cdef class Decoder:
             self._discarded += 1
             self.state = SKIP
             return 0
-        if self._strip is not None and self._strip > len(header) + length:
-            return self.fail(verdicts.strip_beyond(self._strip, length, self.limit, header, self.frame_at()))
+        if self._strip is not None and self._strip > len(self.head) + length:
+            return self.fail(verdicts.strip_beyond(self._strip, length, self.limit, *self.place()))
         self.state = STREAM if over else BODY
         return 0
 
     cdef object announced(self):
+        if self.promised is not None:
+            return self.promised[1]
         if not self.max_varint:
             return load(<const uint8_t *><char *>self.head + self.offset, self.width, self.little)
         value = 0
@@ -377,6 +379,9 @@ cdef class Decoder:
         """Return the frame in progress if it is complete."""
         cdef Py_ssize_t header = len(self.head)
         cdef Body body = self.body
+        if self.done == self.goal:
+            self.seen = bytes(self.head)
+            self.seen_at = -1
         if not self.leave_frame():
             return None
         frame = body.take()
@@ -391,6 +396,8 @@ cdef class Decoder:
             return None
         taken = self._bytes[start : start + count]
         header = len(self.head)
+        self.seen = bytes(self.head)
+        self.seen_at = -1
         strip = header if self._strip is None else self._strip
         total = header + self.length - strip
         if done == 0:
@@ -400,15 +407,6 @@ cdef class Decoder:
             taken, at = taken[max(0, -at) :], max(0, at)
         ended = self.leave_frame()
         return Piece(taken, at, total) if taken or ended else None
-
-    cdef int fail(self, error) except -1:
-        self._error = error
-        self.state = BROKEN
-        return 0
-
-    cdef object frame_at(self):
-        """Where in the stream the frame in progress begins, while all of it is held."""
-        return self.pushed - self.held()
 
     cdef object held(self):
         """How many bytes are held: of the header and the body in progress, and not decoded yet."""
@@ -430,25 +428,9 @@ cdef class Decoder:
         """Whether the header in progress is held: not a skipped one, a streamed one until what is kept of it leaves."""
         if self.head is None or self.state == SKIP:
             return False
+        if self.mark_size:
+            return True
         return self.state != STREAM or (self.done == 0 and 0 <= self.strip < len(self.head))
-
-    cdef int check_open(self) except -1:
-        if self._error is not None:
-            raise self._error.with_traceback(None)  # or every raise would add to what it holds
-        if self.state == ENDED:
-            raise RuntimeError("the decoder was detached: its rest was handed over")
-        return self.check_idle()
-
-    cdef int check_taken(self) except -1:
-        self.check_open()
-        if self.pos < self.size:
-            raise RuntimeError("the decoder is still decoding what it was given before")
-        return 0
-
-    cdef int check_idle(self) except -1:
-        if self.busy:
-            raise RuntimeError("the decoder is still decoding what it was given before")
-        return 0
 
     def get_buffer(self, sizehint=-1):
         """Return a writable buffer for the next bytes of the stream; tell with `buffer_updated()` how many came.
@@ -504,10 +486,12 @@ cdef class Decoder:
             raise RuntimeError("the decoder has not decoded yet what it was given before")
         if not self.begun():
             return
-        length, missing, header, at = self.in_progress()
+        came, header = self.came()
+        length = None if self.state == HEAD or self.mark_size else self.length
+        at = self.frame_at() if self.state == HEAD else self.begin
         if not self.holds_header():
             self.head = None
-        self.fail(verdicts.truncated(length, missing, self.limit, header, at))
+        self.fail(verdicts.truncated(came, length, self.limit, header, self.field, at))
         raise self._error
 
     def detach(self):
@@ -524,16 +508,6 @@ cdef class Decoder:
         return held
 
     @property
-    def error(self):
-        """What broke the stream, or None."""
-        return self._error
-
-    @property
-    def buffered(self):
-        """Bytes held: of an unfinished frame, or not decoded yet. 0 between frames."""
-        return self.held()
-
-    @property
     def in_frame(self):
         """Whether a frame has begun and isn't complete."""
         return self.begun()
@@ -546,31 +520,33 @@ cdef class Decoder:
     @property
     def progress(self):
         """What has come of the unfinished frame, in words: its header, how long it is. Nothing between frames."""
-        return verdicts.progress(*self.in_progress()) if self.is_unfinished() else ""
+        return verdicts.progress(*self.came(), self.field) if self.is_unfinished() else ""
 
-    cdef tuple in_progress(self):
-        """Return length, missing bytes, header and place of the unfinished frame; no length inside its header."""
+    cdef tuple came(self):
+        """Tell what has come of the unfinished frame, and give its header."""
+        if self.mark_size:
+            return self.came_of_line()
+        header = bytes(self.head) if self.head is not None else b""
         length, at = (None, self.frame_at()) if self.state == HEAD else (self.length, self.begin)
-        return length, self.wanted, bytes(self.head), at
+        return verdicts.came(length, self.wanted, header, self.field, at), header
 
     @property
-    def undecoded(self):
-        """Bytes of the chunk at hand that an iteration has not come to."""
-        return self.size - self.pos
+    def header(self):
+        """The header of the frame that was handed out last; inside `message_received` it is that message's."""
+        if self.seen_at >= 0:
+            return self._bytes[self.seen_at : self.seen_at + self.seen_size]
+        return self.seen
 
     @property
     def wanted(self):
         """Bytes without which the frame in progress can't be complete: of its header, then of its body."""
-        if self.state == HEAD:
-            missing = self.header_missing()
+        if self.mark_size:
+            missing = self.line_missing()
+        elif self.state == HEAD:
+            missing = self.header_missing() or self.fixed
         else:
             missing = self.length - self.done if self.state in (BODY, SKIP, STREAM) else 0
         return max(0, missing - (self.size - self.pos))
-
-    @property
-    def stream_offset(self):
-        """Bytes of the stream that are done with; `buffered` more have arrived."""
-        return self.pushed - self.held()
 
     @property
     def discarded(self):

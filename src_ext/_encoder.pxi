@@ -7,6 +7,8 @@ cdef class Encoder:
 
     def __cinit__(self, framing):
         self.width = framing.length_field_length
+        self.varint = framing.max_varint_bytes > 0
+        self.fixed = framing.fixed_length
         self.little = framing.byteorder == "little"
         self.offset = framing.length_field_offset
         self.adjustment = framing.length_adjustment
@@ -22,6 +24,10 @@ cdef class Encoder:
         frame = PyBytes_FromStringAndSize(NULL, header + size)
         self.put(<uint8_t *>PyBytes_AS_STRING(frame), front, text)
         return frame
+
+    def frame(self, body, prefix=b""):
+        """Return one frame, not joined."""
+        return self.header(len(body), prefix), body
 
     def header(self, size, prefix=b""):
         """Return what stands in front of a body of `size` bytes."""
@@ -69,7 +75,7 @@ cdef class Encoder:
             size = PyBytes_GET_SIZE(text)
             if size < self.least or size > self.most:
                 self.refuse(size)
-            total += size + (self.width or varint_size(size - self.adjustment))
+            total += size + (varint_size(size - self.adjustment) if self.varint else self.width)
         if total > MAX_BODY:  # one body may be in a list a million times
             raise MemoryError
         return total
@@ -92,10 +98,12 @@ cdef class Encoder:
             raise verdicts.wrong_prefix(len(front), self.offset)
         if size < self.least or size > self.most:
             self.refuse(size)
-        return self.offset + (self.width or varint_size(size - self.adjustment))
+        return self.offset + (varint_size(size - self.adjustment) if self.varint else self.width)
 
     cdef int refuse(self, size) except -1:
         """Raise what is wrong with a body of this size."""
+        if self.fixed:
+            raise verdicts.wrong_size(size, self.fixed)
         if size > self.limit:
             raise verdicts.body_over_limit(size, self.limit)
         raise verdicts.body_over_field(size, self.adjustment, self.field_max, self.limit)
@@ -111,7 +119,7 @@ cdef class Encoder:
         cdef uint64_t length = size - self.adjustment
         if self.offset:
             memcpy(at, PyBytes_AS_STRING(front), self.offset)
-        if self.width:
+        if not self.varint:
             store(at + self.offset, length, self.width, self.little)
             return self.offset + self.width
         store_varint(at + self.offset, length)

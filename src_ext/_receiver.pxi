@@ -219,10 +219,13 @@ cdef class Receiver(Sender):
             return self.deliver_foreign()
         decoder.skips = self.budget
         if self.as_list and self.following is None:
-            batch = decoder.collect(self.budget)
-            self.budget -= PyList_GET_SIZE(batch)
-            if batch:
-                self.protocol.messages_received(batch)
+            batch = []
+            try:
+                decoder.collect(batch, self.budget)
+            finally:  # an interrupt inside of the user's `read_header` costs no message
+                self.budget -= PyList_GET_SIZE(batch)
+                if batch:
+                    self.protocol.messages_received(batch)
             return 0
         while self.budget > 0 and self.reading:
             frame = decoder.next()
@@ -242,10 +245,13 @@ cdef class Receiver(Sender):
         decoder = self.decoder
         frames = islice(frames_of(decoder, self.budget), self.budget)
         if self.as_list and self.following is None:
-            batch = list(frames)
-            self.budget -= len(batch)
-            if batch:
-                self.protocol.messages_received(batch)
+            batch = []
+            try:
+                batch.extend(frames)
+            finally:
+                self.budget -= len(batch)
+                if batch:
+                    self.protocol.messages_received(batch)
             return 0
         for frame in frames:
             self.budget -= 1
@@ -316,7 +322,7 @@ cdef class Receiver(Sender):
         else:
             calls.feed(view)
             calls.records.lend(<const uint8_t *>at, size)
-            calls.records.collect(size)
+            calls.records.collect([], size)
         return 0
 
     cdef bint open_slice(self) except -1:

@@ -163,12 +163,13 @@ cdef class Stream(Receiver):
         """Lend the protocol our own `send`, unless it has one, or a framing that encodes in a way of its own."""
         encoder = framing._encoder
         self.framing = framing
-        self.encoder = None
+        self.encoder = self.maker = None
         if type(framing).encode is not Framing.encode or type(framing).encode_many is not Framing.encode_many:
             return 0
-        if not isinstance(encoder, Encoder):
-            return 0
-        self.encoder = encoder
+        if isinstance(encoder, Encoder):
+            self.encoder = encoder
+        else:
+            self.maker = encoder
         for name in LENT:
             if getattr(getattr(self.protocol, name), "__func__", None) is getattr(FramedProtocol, name):
                 setattr(self.protocol, name, getattr(self, name))
@@ -185,7 +186,7 @@ cdef class Stream(Receiver):
         """Leave the protocol as it was."""
         if self.decoder is not None:
             self.take_back()
-        self.protocol = self.decoder = self.native = self.encoder = self.framing = self.following = None
+        self.protocol = self.decoder = self.native = self.encoder = self.maker = self.framing = self.following = None
         self.as_list = self.buffered = False
         self.held = None
         return 0

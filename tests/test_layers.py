@@ -13,8 +13,10 @@ ROOT = Path(reactor.__file__).parent
 RANKS = [
     {"errors"},
     {"framing.piece", "framing.verdicts"},
-    {"framing._fields_py"},
+    {"framing._fields_py", "framing.custom"},
     {"framing._encoder_py"},
+    {"framing._chunk_py"},
+    {"framing._lines_py"},
     {"framing._codec_py"},
     {"framing._codec"},
     {"framing.spec"},
@@ -47,7 +49,7 @@ RANKS = [
     {"server", "dial"},
     {"connections"},
     {"reactor"},
-    {"testing.clock", "testing.memory", "testing.conformance_stage"},
+    {"testing.clock", "testing.cuts", "testing.memory", "testing.conformance_stage"},
     {
         "testing.conformance_bytes",
         "testing.conformance_ends",

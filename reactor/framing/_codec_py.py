@@ -3,8 +3,9 @@
 Laws: no policy, no clock, no socket. What comes out never depends on how the bytes were cut. The position is moved
 before a frame is handed out, so whoever takes one may stop there: what is left stays undecoded, byte for byte.
 
-A frame begins in `_HEAD`. A complete header is judged at once and leads to `_BODY` (collected), `_SKIP` (discarded)
-or `_STREAM` (handed out in pieces). `_BROKEN` and `_ENDED` are final.
+A frame begins in `HEAD`. A complete header is judged at once and leads to `BODY` (collected), `SKIP` (discarded)
+or `STREAM` (handed out in pieces). `BROKEN` and `ENDED` are final. What ends in a delimiter goes the same way, without
+a body: see _lines_py.py.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from typing import TYPE_CHECKING
 
 from ..errors import FramingError
 from . import verdicts
+from ._chunk_py import BODY, BROKEN, ENDED, HEAD, SKIP, STREAM
 from ._encoder_py import BytesLike, Encoder
 from ._fields_py import length_reader
+from ._lines_py import Lines
+from .custom import ReadHeader, ask
 from .piece import Piece
 
 if TYPE_CHECKING:
     from .spec import Framing
 
-_HEAD, _BODY, _SKIP, _STREAM, _BROKEN, _ENDED = range(6)
 _READ_SIZE = 64 * 1024  # what get_buffer() offers without a hint: one read of a common socket buffer
 _MAX_READ_SIZE = 256 * 1024  # more per read costs cache misses (picows#117)
 
@@ -31,36 +34,29 @@ _MAX_READ_SIZE = 256 * 1024  # more per read costs cache misses (picows#117)
 __all__ = ["BytesLike", "Decoder", "Encoder"]
 
 
-class Decoder:
+class Decoder(Lines):
     """Cut a stream into frames. Not thread-safe. An idle decoder holds no buffer.
 
     Iterating decodes lazily what `push()` brought; `feed()` is both at once.
     """
 
     def __init__(self, framing: Framing) -> None:
+        super().__init__(framing)
         self._offset = framing.length_field_offset
+        self._field = -1 if framing.read_header or framing.delimiter else self._offset  # where the length field is
         self._adjustment = framing.length_adjustment
         self._strip = framing.strip
-        self._oversize = framing.oversize
         self._max_varint = framing.max_varint_bytes
         self._header_size = framing.length_field_offset + framing.length_field_length
-        verdicts.check_layout(self._offset, framing.length_field_length, self._max_varint)
+        self._fixed = framing.fixed_length
+        self._ask, self._most_header = framing.read_header, framing.max_header_length
+        self._promised: tuple[int, int] | None = None  # bytes of header and body, as `read_header` said
+        verdicts.check_layout(
+            self._offset, framing.length_field_length, self._max_varint, len(self._delimiter), self._most_header
+        )
         self._read_length = length_reader(framing)
-        self._limit = verdicts.check_limit(framing.max_frame_length)
-        self._data = b""  # the chunk at hand, decoded up to _pos
-        self._pos = 0
-        self._pushed = 0  # bytes of the stream seen so far, the chunk at hand included
-        self._state = _HEAD
-        self._head = bytearray()  # header of the frame in progress
-        self._body = bytearray()  # its body, in _BODY
-        self._length = 0  # its body's length, and how much of that is still missing
-        self._missing = 0
-        self._begin = 0  # where it begins in the stream, in _SKIP and _STREAM
-        self._scratch: bytearray | None = None
-        self._busy = False
-        self._error: FramingError | None = None
-        self._discarded = 0
-        self._skips = 0  # how many frames may still be discarded in one go
+        self._body = bytearray()  # of the frame in progress, in BODY
+        self._missing = 0  # how much of it has still to come
 
     def feed(self, data: BytesLike) -> list[bytes]:
         """Return every frame that is complete with `data`.
@@ -70,22 +66,6 @@ class Decoder:
         """
         self.push(data)
         return list(self)
-
-    def push(self, data: BytesLike) -> None:
-        """Take the next chunk without decoding it: iterate for its frames. Raises what `feed()` raises."""
-        self._check_open()
-        if self._pos < len(self._data):
-            raise RuntimeError("the decoder is still decoding what it was given before")
-        if type(data) is not bytes:
-            self._busy = True
-            try:
-                data = memoryview(data).tobytes()
-            finally:
-                self._busy = False
-        self._scratch = None
-        self._data = data
-        self._pos = 0
-        self._pushed += len(data)
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the frames of the chunk at hand. Stop anywhere; the next iteration goes on there."""
@@ -97,9 +77,12 @@ class Decoder:
         header, offset, adjustment = self._header_size, self._offset, self._adjustment
         strip = header if self._strip is None else self._strip
         read_length = self._read_length
+        if self._delimiter:
+            yield from self._lines()
+            return
         while True:
             # The fast lane: whole, good frames behind a fixed header. Everything else is _step()'s.
-            if self._state == _HEAD and not self._head and read_length is not None:
+            if self._state == HEAD and not self._head and read_length is not None:
                 data, pos = self._data, self._pos
                 size = len(data)
                 while (body_at := pos + header) <= size:
@@ -108,9 +91,12 @@ class Decoder:
                     if end > size or length < 0 or length > self._limit or pos + strip > end:
                         break
                     start = pos + strip
-                    self._pos = pos = end
-                    if end == size:
-                        self._data, self._pos = b"", 0  # let go of it now: the next frame may be long in coming
+                    if end < size:
+                        self._header_at = pos
+                        self._pos = pos = end
+                    else:  # let go of the chunk now: the next frame may be long in coming
+                        self._header, self._header_at = data[pos:body_at], -1
+                        self._data, self._pos, pos = b"", 0, end
                     yield data[start:end]
                     if self._data is not data or self._pos != pos:
                         break
@@ -123,50 +109,52 @@ class Decoder:
         """Go on to the next frame or piece; None where the chunk ends, the stream broke or the decoder was detached."""
         self._busy = True
         try:
-            return self._advance()
+            return self._step_line() if self._delimiter else self._advance()
         finally:
             self._busy = False
 
+    def _lines(self) -> Iterator[bytes]:
+        """Do the same with what ends in a delimiter."""
+        frame: bytes | None = b""
+        while frame is not None:
+            yield from self._whole_lines()
+            frame = self._step()
+            if frame is not None:
+                yield frame
+
     def _advance(self) -> bytes | None:
-        while self._state != _HEAD or (self._skips and self._take_header()):
-            if self._state == _BODY:
+        while self._state != HEAD or (self._skips and self._take_header()):
+            if self._state == BODY:
                 return self._take_body()
-            if self._state == _STREAM:
+            if self._state == STREAM:
                 return self._take_piece()
-            if self._state != _SKIP:
+            if self._state != SKIP:
                 return None
-            self._take(self._missing)
+            self._missing -= len(self._take(self._missing))
             self._skips -= 1
             if not self._leave_frame():
                 return None
         return None
 
-    def _take(self, count: int) -> bytes:
-        """Move over at most `count` bytes of the frame in progress."""
-        start = self._pos
-        whole = start == 0 and len(self._data) <= count
-        taken = self._data if whole else self._data[start : start + count]
-        self._pos = start + len(taken)
-        self._missing -= len(taken)
-        if self._pos == len(self._data):
-            self._data, self._pos = b"", 0
-        return taken
-
     def _leave_frame(self) -> bool:
-        """Return to _HEAD if the frame in progress is complete."""
+        """Return to HEAD if the frame in progress is complete."""
         if self._missing:
             return False
-        self._state = _HEAD
+        self._state = HEAD
         self._head, self._body = bytearray(), bytearray()
         return True
 
     def _take_header(self) -> bool:
         """Collect the header and judge it; False while it is incomplete, or bad."""
-        while self._state == _HEAD:
+        if not self._header_size and self._pos == len(self._data) and not self._head:
+            return False  # a frame that has no header begins with its body
+        while self._state == HEAD:
+            if self._ask is not None and self._promised is None and not self._ask_user(self._ask):
+                return False
             wanted = self._header_missing()
             if wanted == 0:
                 self._judge()
-                return self._state != _BROKEN
+                return self._state != BROKEN
             taken = self._take(wanted)
             if not taken:
                 return False
@@ -175,8 +163,33 @@ class Decoder:
                 self._check_varint()
         return False
 
+    def _ask_user(self, read_header: ReadHeader) -> bool:
+        """Ask how long header and body are. What was taken and belongs to neither goes back to the chunk."""
+        had = len(self._head)
+        there = self._data[self._pos : self._pos + self._most_header - had]
+        if not there:
+            return False
+        head, at = bytes(self._head) + there, self._frame_at()
+        try:
+            self._promised = ask(read_header, head, self._most_header, self._limit, at)
+        except FramingError as exc:
+            self._break(exc.with_traceback(None))  # its frames know the decoder, which knows it
+            head = exc.header
+        if self._promised is not None:
+            head = head[: self._promised[0]]
+        if len(head) < had:  # the function has looked far ahead
+            rest = bytes(self._head[len(head) :]) + self._data[self._pos :]
+            self._let_go()
+            self._data = rest
+        else:
+            self._take(len(head) - had)
+        self._head = bytearray(head)
+        return self._promised is not None
+
     def _header_missing(self) -> int:
         """How many bytes the header certainly lacks: all of a fixed one, the next one of a varint."""
+        if self._ask is not None:
+            return 1 if self._promised is None else self._promised[0] - len(self._head)
         if not self._max_varint:
             return self._header_size - len(self._head)
         have = len(self._head) - self._offset
@@ -188,30 +201,37 @@ class Decoder:
         have = len(self._head) - self._offset
         goes_on = self._head[-1] & 0x80
         if have == self._max_varint and goes_on:
-            self._break(verdicts.varint_too_long(self._max_varint, self._limit, bytes(self._head), self._frame_at()))
+            self._break(verdicts.varint_too_long(self._max_varint, self._limit, *self._place()))
         elif have == 10 and self._head[-1] > 1:
-            self._break(verdicts.varint_too_big(self._limit, bytes(self._head), self._frame_at()))
+            self._break(verdicts.varint_too_big(self._limit, *self._place()))
+
+    def _place(self) -> tuple[bytes, int, int]:
+        """Return what a verdict shows: the header, where in it the length field is, where the frame begins."""
+        return bytes(self._head), self._field, self._frame_at()
 
     def _judge(self) -> None:
         """Decide what becomes of the frame whose header is complete. The order is fixed in the design."""
-        header, limit = bytes(self._head), self._limit
+        limit = self._limit
         length = self._announced() + self._adjustment
+        self._promised = None
         if length < 0:
-            return self._break(verdicts.negative(length, self._adjustment, limit, header, self._frame_at()))
+            return self._break(verdicts.negative(length, self._adjustment, limit, *self._place()))
         if length > limit and self._oversize == "error":
-            return self._break(verdicts.too_large(length, limit, header, self._frame_at()))
+            return self._break(verdicts.too_large(length, limit, *self._place()))
         self._begin = self._frame_at()
         self._length = self._missing = length
         if length > limit and self._oversize == "discard":
             self._discarded += 1
-            self._state = _SKIP
+            self._state = SKIP
             return None
-        if self._strip is not None and self._strip > len(header) + length:
-            return self._break(verdicts.strip_beyond(self._strip, length, limit, header, self._frame_at()))
-        self._state = _BODY if length <= limit else _STREAM
+        if self._strip is not None and self._strip > len(self._head) + length:
+            return self._break(verdicts.strip_beyond(self._strip, length, limit, *self._place()))
+        self._state = BODY if length <= limit else STREAM
         return None
 
     def _announced(self) -> int:
+        if self._promised is not None:
+            return self._promised[1]
         if self._read_length is not None:
             return self._read_length(self._head, self._offset)[0]
         value = 0
@@ -222,10 +242,12 @@ class Decoder:
     def _take_body(self) -> bytes | None:
         """Return the frame if it is complete, else keep what there is of its body."""
         taken = self._take(self._missing)
+        self._missing -= len(taken)
         if self._missing:
             self._body += taken
             return None
         header, body = self._head, self._body
+        self._header, self._header_at = bytes(header), -1
         self._leave_frame()
         beyond = 0 if self._strip is None else self._strip - len(header)
         if not (body or beyond):
@@ -241,8 +263,10 @@ class Decoder:
         """Return what has come of a streamed frame; the first piece has what `strip` leaves of the header."""
         done = self._length - self._missing
         taken = self._take(self._missing)
+        self._missing -= len(taken)
         if not taken and self._missing:
             return None
+        self._header, self._header_at = bytes(self._head), -1
         header_size = len(self._head)
         strip = header_size if self._strip is None else self._strip
         total = header_size + self._length - strip
@@ -253,25 +277,6 @@ class Decoder:
             taken, at = taken[max(0, -at) :], max(0, at)
         ended = self._leave_frame()
         return Piece(taken, at, total) if taken or ended else None
-
-    def _break(self, error: FramingError) -> None:
-        self._error = error
-        self._state = _BROKEN
-
-    def _frame_at(self) -> int:
-        """Where in the stream the frame in progress begins, while all of it is held."""
-        return self._pushed - self.buffered
-
-    def _check_open(self) -> None:
-        if self._error is not None:
-            raise self._error.with_traceback(None)  # or every raise would add to what it holds
-        if self._state == _ENDED:
-            raise RuntimeError("the decoder was detached: its rest was handed over")
-        self._check_idle()
-
-    def _check_idle(self) -> None:
-        if self._busy:
-            raise RuntimeError("the decoder is still decoding what it was given before")
 
     def get_buffer(self, sizehint: int = -1) -> memoryview:
         """Return a writable buffer for the next bytes of the stream; tell with `buffer_updated()` how many came."""
@@ -299,8 +304,10 @@ class Decoder:
         if not self.in_frame:
             return
         held = self._held_header()
-        length, missing, header, at = self._in_progress()
-        self._break(verdicts.truncated(length, missing, self._limit, header, at))
+        came, header = self._came()
+        length = None if self._state == HEAD or self._delimiter else self._length
+        at = self._begin if self._state != HEAD else self._frame_at()
+        self._break(verdicts.truncated(came, length, self._limit, header, self._field, at))
         self._head = held
         assert self._error is not None
         raise self._error
@@ -309,14 +316,10 @@ class Decoder:
         """Hand over the bytes that are not part of a delivered frame, and end."""
         self._check_idle()
         rest = bytes(self._held_header() + self._body + self._data[self._pos :])
-        self._state = _ENDED
-        self._data, self._pos, self._head, self._body, self._scratch = b"", 0, bytearray(), bytearray(), None
+        self._state = ENDED
+        self._let_go()
+        self._head, self._body, self._scratch = bytearray(), bytearray(), None
         return rest
-
-    @property
-    def error(self) -> FramingError | None:
-        """What broke the stream, or None."""
-        return self._error
 
     @property
     def buffered(self) -> int:
@@ -325,49 +328,44 @@ class Decoder:
 
     def _held_header(self) -> bytearray:
         """Return the header in progress if it is held: not a skipped one, a streamed one until its part leaves."""
-        gone = self._state == _SKIP
-        if self._state == _STREAM:
+        gone = self._state == SKIP
+        if self._state == STREAM and not self._delimiter:
             gone = self._missing < self._length or self._strip is None or self._strip >= len(self._head)
         return bytearray() if gone else self._head
 
     @property
     def in_frame(self) -> bool:
         """Whether a frame has begun and isn't complete."""
-        return self._state in (_BODY, _SKIP, _STREAM) or (self._state == _HEAD and self.buffered > 0)
+        return self._state in (BODY, SKIP, STREAM) or (self._state == HEAD and self.buffered > 0)
 
     @property
     def unfinished(self) -> bool:
         """Whether part of a frame is taken, and not all of it: inside `message_received` none is."""
-        return self._state in (_BODY, _SKIP, _STREAM) or (self._state == _HEAD and len(self._head) > 0)
+        return self._state in (BODY, SKIP, STREAM) or (self._state == HEAD and len(self._head) > 0)
 
     @property
     def progress(self) -> str:
         """What has come of the unfinished frame, in words: its header, how long it is. Nothing between frames."""
-        return verdicts.progress(*self._in_progress()) if self.unfinished else ""
+        return verdicts.progress(*self._came(), self._field) if self.unfinished else ""
 
-    def _in_progress(self) -> tuple[int | None, int, bytes, int]:
-        """Return length, missing bytes, header and place of the unfinished frame; no length inside its header."""
-        length, at = (None, self._frame_at()) if self._state == _HEAD else (self._length, self._begin)
-        return length, self.wanted, bytes(self._head), at
-
-    @property
-    def undecoded(self) -> int:
-        """Bytes of the chunk at hand that an iteration has not come to."""
-        return len(self._data) - self._pos
+    def _came(self) -> tuple[str, bytes]:
+        """Tell what has come of the unfinished frame, and give its header."""
+        if self._delimiter:
+            return self._came_of_line()
+        header = bytes(self._head)
+        length, at = (None, self._frame_at()) if self._state == HEAD else (self._length, self._begin)
+        return verdicts.came(length, self.wanted, header, self._field, at), header
 
     @property
     def wanted(self) -> int:
         """Bytes without which the frame in progress can't be complete: of its header, then of its body."""
-        if self._state == _HEAD:
-            missing = self._header_missing()
+        if self._delimiter:
+            missing = self._line_missing()
+        elif self._state == HEAD:
+            missing = self._header_missing() or self._fixed
         else:
-            missing = self._missing if self._state in (_BODY, _SKIP, _STREAM) else 0
+            missing = self._missing if self._state in (BODY, SKIP, STREAM) else 0
         return max(0, missing - self.undecoded)
-
-    @property
-    def stream_offset(self) -> int:
-        """Bytes of the stream that are done with; `buffered` more have arrived."""
-        return self._pushed - self.buffered
 
     @property
     def discarded(self) -> int:

@@ -23,18 +23,24 @@ class Encoder:
         self._offset = framing.length_field_offset
         self._adjustment = framing.length_adjustment
         self._field_max = framing.length_field_max
+        self._fixed = framing.fixed_length
         self._pack = length_writer(framing)
 
     def encode(self, body: BytesLike, prefix: BytesLike = b"") -> bytes:
         """Return one frame."""
-        body = as_bytes(body)
-        return self.header(len(body), prefix) + body
+        return b"".join(self.frame(as_bytes(body), prefix))
+
+    def frame(self, body: bytes, prefix: BytesLike = b"") -> tuple[bytes, bytes]:
+        """Return one frame, not joined."""
+        return self.header(len(body), prefix), body
 
     def header(self, size: int, prefix: BytesLike = b"") -> bytes:
         """Return what stands in front of a body of `size` bytes."""
         size, prefix = index(size), as_bytes(prefix)
         if len(prefix) != self._offset:
             raise verdicts.wrong_prefix(len(prefix), self._offset)
+        if self._fixed and size != self._fixed:
+            raise verdicts.wrong_size(size, self._fixed)
         if size > self._limit:
             raise verdicts.body_over_limit(size, self._limit)
         length = size - self._adjustment
@@ -52,9 +58,56 @@ class Encoder:
             raise verdicts.wrong_prefix(0, self._offset)
         parts: list[bytes] = []
         for item in list(bodies):
-            body = as_bytes(item)
-            parts += (self.header(len(body)), body)
+            parts += self.frame(as_bytes(item))
         return parts
+
+
+class DelimitedEncoder(Encoder):
+    """Put a delimiter behind bodies. Over both twins: what it takes is the search, which is bytes.find's."""
+
+    def __init__(self, framing: Framing) -> None:
+        super().__init__(framing)
+        self._delimiter = framing.delimiter
+
+    def frame(self, body: bytes, prefix: BytesLike = b"") -> tuple[bytes, bytes]:
+        """Return a body and its delimiter. Raises ValueError where they would be taken for more than one frame."""
+        self.header(len(body), prefix)
+        at = body.find(self._delimiter)
+        if at < 0:  # the end of the body may make one with the beginning of the delimiter
+            edge = max(0, len(body) + 1 - len(self._delimiter))
+            at = edge + (body[edge:] + self._delimiter).find(self._delimiter)
+        if at < len(body):
+            raise verdicts.delimiter_inside(at, self._delimiter)
+        return body, self._delimiter
+
+    def header(self, size: int, prefix: BytesLike = b"") -> bytes:
+        """Return nothing, which is what stands in front of a body."""
+        size, prefix = index(size), as_bytes(prefix)
+        if prefix:
+            raise verdicts.wrong_prefix(len(prefix), 0)
+        if size > self._limit:
+            raise verdicts.body_over_limit(size, self._limit)
+        return b""
+
+
+class CustomEncoder(Encoder):
+    """Put headers in front of bodies that a function of the user's writes. Over both twins: the call costs most."""
+
+    def __init__(self, framing: Framing) -> None:
+        super().__init__(framing)
+        self._write_header, self._most = framing.write_header, framing.max_header_length
+
+    def header(self, size: int, prefix: BytesLike = b"") -> bytes:
+        """Return what the function makes of size and prefix."""
+        size, prefix = index(size), as_bytes(prefix)
+        if size > self._limit:
+            raise verdicts.body_over_limit(size, self._limit)
+        if self._write_header is None:
+            raise TypeError("Framing.custom() was given no write_header: nothing can be sent with it")
+        header = as_bytes(self._write_header(size, prefix))
+        if len(header) > self._most:
+            raise ValueError(f"write_header returned {len(header)} bytes, max_header_length is {self._most}")
+        return header
 
 
 def as_bytes(data: BytesLike) -> bytes:

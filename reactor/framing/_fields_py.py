@@ -13,8 +13,10 @@ _FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 def length_reader(framing: Framing) -> Callable[[bytes | bytearray, int], tuple[int, ...]] | None:
-    """Return what reads a fixed length field at an offset, as struct does it: into a tuple."""
+    """Return what reads a fixed length field at an offset, as struct does it: into a tuple. No field is a 0."""
     width, order = framing.length_field_length, framing.byteorder
+    if framing.fixed_length:
+        return lambda data, at: (0,)
     if not width:
         return None
     if width in _FORMATS:
@@ -24,7 +26,7 @@ def length_reader(framing: Framing) -> Callable[[bytes | bytearray, int], tuple[
 
 def length_writer(framing: Framing) -> Callable[[int], bytes]:
     width, order = framing.length_field_length, framing.byteorder
-    return (lambda length: length.to_bytes(width, order)) if width else _encode_varint
+    return _encode_varint if framing.max_varint_bytes else lambda length: length.to_bytes(width, order)
 
 
 def _encode_varint(value: int) -> bytes:

@@ -169,10 +169,13 @@ class Receiver:
         assert decoder is not None
         frames = islice(_frames_of(decoder, self._budget), self._budget)
         if self._as_list and self._next is None:
-            batch = list(frames)
-            self._budget -= len(batch)
-            if batch:
-                self.protocol.messages_received(batch)
+            batch: list[bytes] = []
+            try:
+                batch.extend(frames)
+            finally:  # an interrupt inside of the user's `read_header` costs no message
+                self._budget -= len(batch)
+                if batch:
+                    self.protocol.messages_received(batch)
             return
         for frame in frames:
             self._budget -= 1

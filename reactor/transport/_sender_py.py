@@ -112,8 +112,8 @@ class Sender:
             frame = encoder.encode(body, prefix)
             is_queued = self._queue((frame,), len(frame))
         else:
-            header = encoder.header(size, prefix)
-            is_queued = self._queue((header, body), len(header) + size)
+            parts = encoder.frame(body, prefix)
+            is_queued = self._queue(parts, sum(map(len, parts)))
         if is_queued:
             self.frames_sent += 1
 

@@ -214,6 +214,12 @@ def test_its_defaults_are_those_of_the_design() -> None:
         "max_frame_length": MIB,
         "oversize": "error",
         "max_varint_bytes": 0,
+        "fixed_length": 0,
+        "delimiter": b"",
+        "keep": False,
+        "read_header": None,
+        "write_header": None,
+        "max_header_length": 0,
     }
     assert Framing.varint().max_varint_bytes == 10
 

@@ -8,9 +8,7 @@ is the end of the stream. Pieces of one streamed frame are joined before they ar
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
-import random
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -19,10 +17,10 @@ from typing import Any
 import pytest
 
 from reactor import Framing, FramingError, Piece
+from reactor.testing import cuts
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "vectors.json").read_text())
 ENCODABLE = [case for case in CASES if not {"strip", "length_field_offset", "oversize"} & set(case["spec"])]
-_RANDOM_CUTS = 40
 
 each_case = pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 
@@ -34,19 +32,10 @@ def test_every_case_has_a_name_of_its_own() -> None:
 @each_case
 def test_a_case_as_it_was_cut_and_otherwise(codec: ModuleType, case: dict[str, Any]) -> None:
     """One test for them all: a thousand more would take longer to begin and to end than to run."""
-    stream = stream_of(case)
     for way in (None, read_in_place, one_at_a_time):
         check(codec, case, [bytes.fromhex(chunk) for chunk in case["chunks"]], way)
-    check(codec, case, [stream])
-    check(codec, case, [bytes([byte]) for byte in stream])
-
-
-@each_case
-def test_a_case_in_random_cuts(codec: ModuleType, case: dict[str, Any]) -> None:
-    dice, stream = random.Random(case["name"]), stream_of(case)
-    for _ in range(_RANDOM_CUTS):
-        marks = [0, *sorted(dice.choices(range(len(stream) + 1), k=dice.randint(1, 6))), len(stream)]
-        check(codec, case, [stream[start:end] for start, end in itertools.pairwise(marks)])
+    for chunks in cuts(stream_of(case), seed=case["name"]):
+        check(codec, case, chunks)
 
 
 @pytest.mark.parametrize("case", ENCODABLE, ids=[case["name"] for case in ENCODABLE])

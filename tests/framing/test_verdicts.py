@@ -143,7 +143,7 @@ def test_a_limit_that_was_set_later_is_the_one_that_is_named(codec: ModuleType) 
 
 def test_bytes_that_are_no_text_are_shown_as_dots(codec: ModuleType) -> None:
     error = broken(codec, Framing(4, length_field_offset=4), b"A\x1f ~\x7f\x80\xfe\xff")
-    assert "header 41 1f 20 7e 7f 80 fe ff 'A. ~....' at stream offset 0" in str(error)
+    assert "header 41 1f 20 7e [7f 80 fe ff] 'A. ~....' at stream offset 0" in str(error)
 
 
 def test_a_quote_in_the_header_does_not_end_the_text(codec: ModuleType) -> None:
@@ -160,7 +160,7 @@ def test_a_long_header_is_shown_in_part_and_given_whole(codec: ModuleType) -> No
 
 def test_a_header_of_64_bytes_is_shown_whole(codec: ModuleType) -> None:
     error = broken(codec, Framing(4, length_field_offset=60), bytes(60) + b"\xff" * 4)
-    assert f"header {bytes(60).hex(' ')} ff ff ff ff '" in str(error)
+    assert f"header {bytes(60).hex(' ')} [ff ff ff ff] '" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -178,11 +178,13 @@ def test_what_has_come_of_a_frame_is_told_in_words(codec: ModuleType, stream: by
     assert decoder.progress == told
 
 
-@pytest.mark.parametrize("framing", [Framing(4), Framing.varint(length_field_offset=2)])
-def test_a_header_that_is_incomplete_is_told_so(codec: ModuleType, framing: Framing) -> None:
+@pytest.mark.parametrize(
+    ("framing", "shown"), [(Framing(4), "00 00 80"), (Framing.varint(length_field_offset=2), "00 00 [80]")]
+)
+def test_a_header_that_is_incomplete_is_told_so(codec: ModuleType, framing: Framing, shown: str) -> None:
     decoder = codec.Decoder(framing)
     decoder.feed(b"\0\0\x80")
-    assert decoder.progress == "header 00 00 80 '...' at stream offset 0 is incomplete, 1 or more bytes missing"
+    assert decoder.progress == f"header {shown} '...' at stream offset 0 is incomplete, 1 or more bytes missing"
 
 
 @pytest.mark.parametrize("oversize", ["discard", "stream"])

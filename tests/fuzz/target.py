@@ -13,7 +13,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any
 
-from reactor import Framing, FramingError, Piece
+from reactor import FrameTooLarge, Framing, FramingError, Piece
 from reactor.framing import _codec_c as compiled
 from reactor.framing import _codec_py as pure
 
@@ -31,7 +31,55 @@ _OFFSETS = [0] * 8 + [1, 2, 3, 4, 6, 15, 16, 17, 40]
 _STRIPS = [None] * 16 + [*range(16), 20, 41, 44, 300, 65536, _MAX + 9]
 _FLOODS = [300, 4096, 65535, 65536, 65537, 1 << 17]
 
-_numbers = attrgetter("stream_offset", "buffered", "undecoded", "wanted", "in_frame", "discarded", "max_frame_length")
+_DELIMITERS = [b"\n", b"\r\n", b"\0", b"aab", b"\0\0", bytes(16), b"abababab", b"\r\n.\r\n"]
+
+
+def _digits(head: bytes) -> tuple[int, int] | None:
+    """A netstring's header; whatever int() refuses is no number."""
+    if (at := head.find(b":")) < 0:
+        return None
+    return at + 1, int(head[:at])
+
+
+def _far(head: bytes) -> tuple[int, int] | None:
+    """A header of a byte, told when five have come."""
+    return (1, head[0] % 8) if len(head) >= 5 else None
+
+
+def _ahead(head: bytes) -> tuple[int, int]:
+    """A header of four bytes, told with the first."""
+    return 4, head[0]
+
+
+def _wrong(head: bytes) -> Any:
+    """All that can be wrong with an answer, by the second byte."""
+    if len(head) < 2:
+        return None
+    answers: list[Any] = [
+        (2, 1),
+        (2, -1),
+        (-1, 2),
+        (9, 1),
+        (0, 0),
+        "no",
+        (2, 1, 1),
+        (True, 1),
+        (2, 1 << 70),
+        [2, 1],
+        (0, 3),
+    ]
+    if head[1] == 255:
+        raise KeyError(head)
+    if head[1] == 254:
+        raise FrameTooLarge("of its own", 7)
+    return one_of(answers, head[1])
+
+
+_HEADERS = [_digits, _far, _ahead, _wrong]
+
+_numbers = attrgetter(
+    "header", "stream_offset", "buffered", "undecoded", "wanted", "in_frame", "discarded", "max_frame_length"
+)
 _REFUSALS = (FramingError, RuntimeError, ValueError, TypeError, BufferError, OverflowError)
 
 
@@ -60,12 +108,26 @@ def framing_of(choice: bytes) -> Framing:
     for repair in ({}, {"strip": None}, {"length_adjustment": 0}):
         shape |= repair
         try:
+            if kind >= 216:
+                return other_framing_of(kind, shape)
             if kind >= 160:
                 return Framing.varint(max_varint_bytes=kind % 10 + 1, **shape)
             return Framing(kind % 8 + 1, "little" if kind & 8 else "big", **shape)
         except ValueError:
             continue
     raise AssertionError(f"no Framing for {choice!r}")
+
+
+def other_framing_of(kind: int, shape: dict[str, Any]) -> Framing:
+    """Return a Framing that has no length field."""
+    way, choice = divmod(kind - 216, 8)
+    if way == 0:
+        return Framing.fixed(choice * choice + 1)
+    limits = {name: shape[name] for name in ("max_frame_length", "oversize")}
+    if way < 3:
+        return Framing.delimited(_DELIMITERS[choice], keep=way == 1, **limits)
+    strip = None if shape["strip"] is None else shape["strip"] % 8
+    return Framing.custom(one_of(_HEADERS, choice), max_header_length=5 + choice // 4, strip=strip, **limits)
 
 
 def told(value: Any) -> Any:
@@ -291,6 +353,8 @@ class Run:
 
     def encode(self, size: int) -> None:
         framing, chunk = self.framing, self.next_chunk(size)
+        if framing.delimiter or framing.read_header:
+            return  # encoders that the twins share
         prefix = bytes(framing.length_field_offset + (size == 7))
         encoders = [pure.Encoder(framing), compiled.Encoder(framing)]
         bodies = [chunk, bytearray(chunk[1:]), memoryview(chunk)[::2]]
