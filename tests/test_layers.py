@@ -69,7 +69,7 @@ RANKS = [
     {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
-PARTS = {"receiving", "sending", "_receiver_py", "_sender_py"}  # of connection, and of stream
+PARTS = {"receiving", "sending", "_receiver_py", "_sender_py", "_chunk_py"}  # of connection, of stream, of codec
 FRAMING_MUST_NOT_SEE = {"socket", "selectors", "time", "asyncio", "threading", "ssl"}
 
 

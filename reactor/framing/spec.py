@@ -231,7 +231,7 @@ class Framing:
     def __repr__(self) -> str:
         kind, hidden = self._kind()
         told = (
-            f"{_NAMES.get(name, name)}={getattr(self, name)!r}"
+            f"{_NAMES.get(name, name)}={_shown(getattr(self, name))}"
             for name, spec in self.__dataclass_fields__.items()
             if name not in hidden and getattr(self, name) != spec.default
         )
@@ -246,6 +246,11 @@ class Framing:
         if self.delimiter:
             return "Framing.delimited", ("length_field_length",)
         return ("Framing.custom", ("length_field_length",)) if self.read_header else ("Framing", ("max_varint_bytes",))
+
+
+def _shown(value: object) -> str:
+    """Show a function by its name, whose place in memory tells nobody anything."""
+    return getattr(value, "__qualname__", None) or repr(value)
 
 
 def _restore(cls: type[Framing], fields: dict[str, Any]) -> Framing:

@@ -21,6 +21,13 @@ from reactor.framing import verdicts
 KIB, MIB = 1 << 10, 1 << 20
 SLACK = 96 * KIB  # what a decoder may hold besides the stream: one read buffer, and small change
 
+
+def digits(head: bytes) -> tuple[int, int] | None:
+    """The length in decimal, and a colon."""
+    at = head.find(b":")
+    return None if at < 0 else (at + 1, int(head[:at]))
+
+
 FRAMINGS = [
     Framing(1),
     Framing(2, "little", strip=0),
@@ -29,6 +36,8 @@ FRAMINGS = [
     Framing(1, strip=3, length_adjustment=2),
     Framing.varint(),
     Framing.varint(length_field_offset=1, strip=0),
+    Framing.delimited(b"\xff\xfe"),
+    Framing.custom(digits, lambda size, _: b"%d:" % size, max_header_length=8),
 ]
 each_framing = pytest.mark.parametrize("framing", FRAMINGS, ids=repr)
 each_oversize = pytest.mark.parametrize("oversize", ["error", "discard", "stream"])
@@ -40,7 +49,7 @@ def sample(framing: Framing, bodies: list[bytes]) -> tuple[bytes, list[bytes], l
     for body in bodies:
         wire = framing.encode(body, b"\xaa" * framing.length_field_offset)
         stream += wire
-        frames.append(wire[len(wire) - len(body) :] if framing.strip is None else wire[framing.strip :])
+        frames.append(body if framing.strip is None else wire[framing.strip :])
         ends.append(len(stream))
     return stream, frames, ends
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from reactor import FrameTooLarge, Framing
+from reactor import FrameTooLarge, FrameTruncated, Framing
 from reactor.framing.verdicts import MAX_BODY
+from reactor.testing import cuts
 
 MIB = 1 << 20
 
@@ -484,3 +485,90 @@ def test_the_length_of_a_varint_is_judged_wherever_it_is_given(number: Any) -> N
 def test_a_length_is_a_varint_or_has_a_size() -> None:
     with pytest.raises(TypeError, match=r"max_varint_bytes is for Framing.varint\(\)"):
         Framing(4, max_varint_bytes=3)
+
+
+# Frames of one size
+
+
+def test_frames_of_one_size_have_no_header(codec: ModuleType) -> None:
+    for chunks in cuts(b"abcdefgh"):
+        decoder = codec.Decoder(Framing.fixed(4))
+        assert [frame for chunk in chunks for frame in decoder.feed(chunk)] == [b"abcd", b"efgh"]
+        assert (decoder.header, decoder.buffered, decoder.in_frame, decoder.wanted) == (b"", 0, False, 4)
+        decoder.feed_eof()
+
+
+def test_the_end_inside_a_frame_of_one_size_is_told(codec: ModuleType) -> None:
+    decoder = codec.Decoder(Framing.fixed(4))
+    decoder.feed(b"abcdef")
+    assert (decoder.wanted, decoder.in_frame) == (2, True)
+    with pytest.raises(FrameTruncated, match="2 of 4 bytes of the body came after no header at stream offset 4"):
+        decoder.feed_eof()
+
+
+def test_a_body_of_another_size_is_refused(twin: ModuleType) -> None:
+    framing = Framing.fixed(4)
+    assert framing.encode(b"abcd") == b"abcd"
+    assert framing.encode_many([b"abcd", bytearray(b"efgh")]) == b"abcdefgh"
+    assert framing.header(4) == b""
+    for body in (b"abc", b"", b"abcde"):
+        with pytest.raises(ValueError, match=r"a frame of Framing.fixed\(4\) has exactly 4") as caught:
+            framing.encode(body)
+        assert isinstance(caught.value, FrameTooLarge) == (len(body) > 4)
+
+
+@pytest.mark.parametrize("size", [0, -1, None, True, 1.0, 1 << 63])
+def test_a_size_is_a_positive_number(size: Any) -> None:
+    with pytest.raises(ValueError, match=r"size is .*, it must be an int, 1 to"):
+        Framing.fixed(size)
+
+
+# All of them
+
+
+@pytest.mark.parametrize(
+    ("framing", "shown"),
+    [
+        (Framing.fixed(4), "Framing.fixed(size=4)"),
+        (Framing.delimited(), r"Framing.delimited(delimiter=b'\n')"),
+        (Framing.delimited(b"\0", keep=True), r"Framing.delimited(delimiter=b'\x00', keep=True)"),
+    ],
+)
+def test_those_without_a_length_field_are_values_too(framing: Framing, shown: str) -> None:
+    assert repr(framing) == shown
+    assert pickle.loads(pickle.dumps(framing)) == framing == dataclasses.replace(framing)
+    assert len({framing, dataclasses.replace(framing), Framing()}) == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"delimiter": b"\n"},
+        {"fixed_length": 4},
+        {"length_field_length": 0, "delimiter": b"\n", "fixed_length": 4},
+        {"length_field_length": 0, "fixed_length": 4},
+    ],
+)
+def test_what_belongs_to_another_constructor_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"Framing\.(varint|fixed)\(\)"):
+        Framing(**fields)
+
+
+def test_the_header_of_the_frame_that_was_handed_out_last(codec: ModuleType) -> None:
+    decoder = codec.Decoder(Framing(2, length_field_offset=1))
+    assert decoder.header == b""
+    for chunks in cuts(b"a\0\1xb\0\0c\0\3xyz"):
+        decoder, headers = codec.Decoder(Framing(2, length_field_offset=1)), []
+        for chunk in chunks:
+            decoder.push(chunk)
+            headers += [decoder.header for _ in decoder]
+        assert headers == [b"a\0\1", b"b\0\0", b"c\0\3"]
+    assert decoder.header == b"c\0\3", "it stays behind the chunk"
+
+
+def test_the_header_of_a_body_that_is_written_in_parts(twin: ModuleType) -> None:
+    assert Framing().header(5) == b"\0\0\0\5"
+    assert Framing(2, length_field_offset=1).header(5, b"x") == b"x\0\5"
+    assert Framing.varint().header(300) == b"\xac\2"
+    with pytest.raises(FrameTooLarge, match="body of 2 bytes to send, max_frame_length is 1"):
+        Framing(max_frame_length=1).header(2)
