@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from framers import FRAMING, Decode, chunk_for, decoders
+from framers import FRAMING, Decode, chunk_for, decoders, fixed_decoders, line_decoders
 from measure import Figure, compare, table
 
 from reactor.framing import _codec_c, _codec_py
@@ -74,6 +74,29 @@ def test_decoding_keeps_its_ratios(size: int, capsys: pytest.CaptureFixture[str]
     if size < 1024:  # above, every way pays for the same memcpy and the ratio measures that
         assert 7 * least[COMPILED] <= least[TUNED]
         assert 20 * least[COMPILED] <= least["Twisted"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_finding_lines_keeps_its_ratios(size: int, capsys: pytest.CaptureFixture[str]) -> None:
+    bodies = [b"x" * size] * (READ // (size + 1))
+    chunk = b"".join(body + b"\n" for body in bodies)
+    figures = compare({name: partial(decode, chunk) for name, decode in line_decoders().items()}, len(bodies))
+    with capsys.disabled():
+        print(table(f"lines, {size} B each, ns a line", figures, "floor"))
+    least = {name: figure.least for name, figure in figures.items()}
+    assert least[COMPILED] <= 1.3 * least["floor"]
+    assert least[COMPILED] <= least["bytes.split"]
+    assert 10 * least[COMPILED] <= least["asyncio readuntil"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_cutting_frames_of_one_size_keeps_its_ratio(size: int, capsys: pytest.CaptureFixture[str]) -> None:
+    bodies = [bytes(size)] * (READ // size)
+    chunk = b"".join(bodies)
+    figures = compare({name: partial(decode, chunk) for name, decode in fixed_decoders(size).items()}, len(bodies))
+    with capsys.disabled():
+        print(table(f"frames of {size} B without a header, ns a frame", figures, "floor"))
+    assert figures[COMPILED].least <= 1.3 * figures["floor"].least
 
 
 @pytest.mark.parametrize("size", SIZES)

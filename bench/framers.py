@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Callable
+from functools import partial
 
 import msgpack
 from floors import codec_floor
@@ -117,3 +119,55 @@ def chunk_for(name: str, bodies: list[bytes]) -> bytes:
     if name == "msgpack":
         return b"".join(msgpack.packb(body) for body in bodies)
     return FRAMING.encode_many(bodies)
+
+
+class SplitLines:
+    """What people write for lines: split, and keep the tail. Nothing is checked, and a line may be of any length."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        *frames, self._tail = (self._tail + data).split(b"\n")
+        return frames
+
+
+class ReadUntil:
+    """asyncio's streams: one `readuntil()` a line, all of them there already, so no loop is needed."""
+
+    def __init__(self) -> None:
+        loop = asyncio.new_event_loop()
+        loop.close()
+        self._reader = asyncio.StreamReader(1 << 20, loop=loop)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        self._reader.feed_data(data)
+        reading = self._read(data.count(b"\n"))
+        try:
+            reading.send(None)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        raise AssertionError("it waits for more")
+
+    async def _read(self, count: int) -> list[bytes]:
+        return [await self._reader.readuntil(b"\n") for _ in range(count)]
+
+
+def line_decoders() -> dict[str, Decode]:
+    """Return what finds newlines, by name, the floor first."""
+    return {
+        "floor": codec_floor().decode_lines,
+        "reactor compiled": _codec_c.Decoder(Framing.delimited()).feed,
+        "reactor pure": _codec_py.Decoder(Framing.delimited()).feed,
+        "bytes.split": SplitLines().feed,
+        "asyncio readuntil": ReadUntil().feed,
+    }
+
+
+def fixed_decoders(size: int) -> dict[str, Decode]:
+    """Return what cuts frames of one size, by name, the floor first."""
+    return {
+        "floor": partial(codec_floor().decode_fixed, length=size),
+        "reactor compiled": _codec_c.Decoder(Framing.fixed(size)).feed,
+        "reactor pure": _codec_py.Decoder(Framing.fixed(size)).feed,
+    }

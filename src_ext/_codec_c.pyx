@@ -117,6 +117,10 @@ cdef class Decoder(Lines):
         self.busy = True
         try:
             while most:
+                if self.mark_size:
+                    most = self.whole_lines(frames, most)
+                    if not most:
+                        break
                 frame = self.whole()
                 if frame is None:
                     if self.is_between():

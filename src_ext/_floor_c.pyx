@@ -1,11 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""The floor that bench/ measures the codec against: it reads headers and makes bytes, and checks nothing else.
+"""The floors that bench/ measures the codec against: find where frames end and make bytes, and check nothing else.
 
 Not part of the package: bench/floors.py builds it.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memchr
 
 
 def decode(bytes data):
@@ -20,4 +21,29 @@ def decode(bytes data):
             break
         frames.append(PyBytes_FromStringAndSize(<const char *>at + pos + 4, length))
         pos += 4 + length
+    return frames
+
+
+def decode_lines(bytes data):
+    """Return what ends in a newline."""
+    cdef const char *at = PyBytes_AS_STRING(data)
+    cdef const char *end = at + len(data)
+    cdef const char *found
+    cdef list frames = []
+    while True:
+        found = <const char *>memchr(at, 10, end - at)
+        if found is NULL:
+            return frames
+        frames.append(PyBytes_FromStringAndSize(at, found - at))
+        at = found + 1
+
+
+def decode_fixed(bytes data, Py_ssize_t length):
+    """Return frames of one length."""
+    cdef const char *at = PyBytes_AS_STRING(data)
+    cdef Py_ssize_t pos = 0, size = len(data)
+    cdef list frames = []
+    while size - pos >= length:
+        frames.append(PyBytes_FromStringAndSize(at + pos, length))
+        pos += length
     return frames

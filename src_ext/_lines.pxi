@@ -15,20 +15,38 @@ cdef class Lines(Chunk):
 
     cdef bytes whole_line(self):
         """The fast lane: the next line, if all of it lies in the chunk. The rest is step_line()'s."""
-        cdef const uint8_t *at = self._bytes + self.pos
-        cdef int64_t most = min(<int64_t>(self.size - self.pos), self.limit + self.mark_size)
-        cdef Py_ssize_t end
         cdef bytes line
         if self.state != HEAD or self.head is not None:
             return None
-        end = find_mark(at, <Py_ssize_t>most, self.mark, self.mark_size)
-        if end < 0:
-            return None
-        line = PyBytes_FromStringAndSize(<const char *>at, end + self.mark_size if self.keep else end)
-        self.pos += end + self.mark_size
+        line = self.next_line(self.limit + self.mark_size)
         if self.pos == self.size and not self.viewed:
             self.release()  # now, and not when the next line comes, which may be long
         return line
+
+    cdef Py_ssize_t whole_lines(self, list lines, Py_ssize_t most) except -1:
+        """Do the same for `most` lines at most; return how many more there may be. No Python code runs meanwhile."""
+        cdef int64_t room = self.limit + self.mark_size
+        cdef bytes line
+        if self.state != HEAD or self.head is not None:
+            return most
+        while most:
+            line = self.next_line(room)
+            if line is None:
+                break
+            lines.append(line)
+            most -= 1
+        return most
+
+    @cython.final
+    cdef inline bytes next_line(self, int64_t room):
+        """Return what ends within `room` bytes of where we are, None if it isn't there whole."""
+        cdef const uint8_t *at = self._bytes + self.pos
+        cdef Py_ssize_t left = self.size - self.pos
+        cdef Py_ssize_t end = find_mark(at, left if left < room else <Py_ssize_t>room, self.mark, self.mark_size)
+        if end < 0:
+            return None
+        self.pos += end + self.mark_size
+        return PyBytes_FromStringAndSize(<const char *>at, end + self.mark_size if self.keep else end)
 
     cdef object step_line(self):
         """Go on to the next line or piece; None where the chunk ends or the stream broke."""

@@ -222,7 +222,7 @@ class Core:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            _report(self._loop, exc, self, self._protocol)
+            self.report(exc)
         finally:
             self._let_go_of_all(cause)
 
@@ -328,20 +328,19 @@ class Core:
                 raise exc
             finally:
                 del exc  # or it and this frame would know each other
-        _report(self._loop, exc, self, self._protocol)
+        self.report(exc)
         if self._state is State.NEW:
             self._lose(exc)
         elif self._state is State.OPEN:  # else it is ending already, and that was the first cause
             self._cause = self._cause or exc
             self.close()
 
-
-def _report(loop: EventLoop, exc: BaseException, transport: Any, protocol: Any) -> None:
-    """Report an exception that a callback of `protocol` raised, naming the callback."""
-    where = _where(exc) or f"a callback of {type(protocol).__qualname__}"
-    loop.call_exception_handler(
-        {"message": f"exception in {where}", "exception": exc, "transport": transport, "protocol": protocol}
-    )
+    def report(self, exc: BaseException) -> None:
+        """Report an exception that a callback of the protocol raised, naming the callback."""
+        where = _where(exc) or f"a callback of {type(self._protocol).__qualname__}"
+        self._loop.call_exception_handler(
+            {"message": f"exception in {where}", "exception": exc, "transport": self, "protocol": self._protocol}
+        )
 
 
 def _where(exc: BaseException) -> str | None:

@@ -155,7 +155,10 @@ class Receiving(Core):
             self._cause = exc
             self._tell_stream()
             if isinstance(exc, FramingError) and isinstance(self._protocol, FramedProtocol):
+                mistake = exc.__cause__  # a ValueError is what a `read_header` says of a peer's header
                 try:
+                    if mistake is not None and not isinstance(mistake, ValueError):
+                        self.report(mistake)
                     self.call(self._protocol.framing_failed, exc)
                 finally:  # a KeyboardInterrupt goes through here, and leaves no connection that neither reads nor ends
                     self.close()

@@ -167,6 +167,16 @@ def test_the_first_byte_that_cant_be_right_ends_the_connection(road: Road) -> No
     assert str(ours.lost) == "a frame begins with a digit: header 78 'x' at stream offset 3"
 
 
+def test_a_mistake_in_a_function_that_reads_headers_is_reported(road: Road) -> None:
+    ours = Frames(Framing.custom(lambda head: {}[head], max_header_length=4))  # type: ignore[index]
+    peer = road.meet(ours)
+    peer.send(b"a")
+    road.until(lambda: ours.ended)
+    assert [type(each) for each in road.take_reports()] == [KeyError]
+    assert type(ours.lost) is FrameCorrupt
+    assert "read_header raised KeyError: b'a'" in str(ours.lost)
+
+
 def test_the_protocol_may_answer_a_bad_frame_before_the_end(road: Road) -> None:
     ours = Frames(LINES, failed=lambda self, exc: self.send(b"501 " + type(exc).__name__.encode()))
     peer = road.meet(ours)
