@@ -15,10 +15,16 @@ cdef class Lines(Chunk):
 
     cdef bytes whole_line(self):
         """The fast lane: the next line, if all of it lies in the chunk. The rest is step_line()'s."""
+        cdef Py_ssize_t end, left = self.size - self.pos, pos = self.pos
+        cdef int64_t room = self.limit + self.mark_size
         cdef bytes line
         if self.state != HEAD or self.head is not None:
             return None
-        line = self.next_line(self.limit + self.mark_size)
+        end = find_mark(self._bytes + pos, left if left < room else <Py_ssize_t>room, self.mark, self.mark_size)
+        if end < 0:
+            return None
+        line = line_at(self._bytes + pos, end + self.mark_size if self.keep else end)
+        self.pos = pos + end + self.mark_size
         if self.pos == self.size and not self.viewed:
             self.release()  # now, and not when the next line comes, which may be long
         return line
@@ -26,27 +32,21 @@ cdef class Lines(Chunk):
     cdef Py_ssize_t whole_lines(self, list lines, Py_ssize_t most) except -1:
         """Do the same for `most` lines at most; return how many more there may be. No Python code runs meanwhile."""
         cdef int64_t room = self.limit + self.mark_size
-        cdef bytes line
+        cdef Py_ssize_t pos = self.pos, left, end
         if self.state != HEAD or self.head is not None:
             return most
-        while most:
-            line = self.next_line(room)
-            if line is None:
-                break
-            lines.append(line)
-            most -= 1
+        try:
+            while most:
+                left = self.size - pos
+                end = find_mark(self._bytes + pos, left if left < room else <Py_ssize_t>room, self.mark, self.mark_size)
+                if end < 0:
+                    break
+                lines.append(line_at(self._bytes + pos, end + self.mark_size if self.keep else end))
+                pos += end + self.mark_size
+                most -= 1
+        finally:
+            self.pos = pos  # of what was appended
         return most
-
-    @cython.final
-    cdef inline bytes next_line(self, int64_t room):
-        """Return what ends within `room` bytes of where we are, None if it isn't there whole."""
-        cdef const uint8_t *at = self._bytes + self.pos
-        cdef Py_ssize_t left = self.size - self.pos
-        cdef Py_ssize_t end = find_mark(at, left if left < room else <Py_ssize_t>room, self.mark, self.mark_size)
-        if end < 0:
-            return None
-        self.pos += end + self.mark_size
-        return PyBytes_FromStringAndSize(<const char *>at, end + self.mark_size if self.keep else end)
 
     cdef object step_line(self):
         """Go on to the next line or piece; None where the chunk ends or the stream broke."""
@@ -145,6 +145,10 @@ cdef class Lines(Chunk):
             begins, at = bytes(self.head[: verdicts.SHOWN]) if self.head else b"", self.frame_at()
         count = self.pushed - (self.size - self.pos) - at
         return verdicts.came_undelimited(count, self.delimiter, begins, at), begins
+
+
+cdef inline bytes line_at(const uint8_t *at, Py_ssize_t size):
+    return PyBytes_FromStringAndSize(<const char *>at, size)
 
 
 cdef inline Py_ssize_t find_mark(const uint8_t *at, Py_ssize_t size, const uint8_t *mark, Py_ssize_t length) noexcept:

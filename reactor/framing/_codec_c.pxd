@@ -62,8 +62,6 @@ cdef class Lines(Chunk):
 
     cdef bytes whole_line(self)
     cdef Py_ssize_t whole_lines(self, list lines, Py_ssize_t most) except -1
-    @cython.final
-    cdef bytes next_line(self, int64_t room)
     cdef object step_line(self)
     cdef object take_line(self)
     cdef Py_ssize_t to_end(self, int64_t room) except -1
