@@ -14,6 +14,7 @@ from typing import Any
 
 from ..loop import forks
 from .address import format_address
+from .lent import lend
 
 try:
     import fcntl
@@ -63,53 +64,6 @@ class OutOfDescriptors(OSError):
     """accept() failed for want of descriptors or memory: trying again at once can't help."""
 
 
-class LentSocket:
-    """A connection's socket for looking at and for setting options: closing, reading and writing are its owner's.
-
-    Whoever closed it would leave its number to the next file that is opened, and the connection would go on with that.
-    """
-
-    _OWNERS = frozenset(
-        [
-            "accept",
-            "bind",
-            "close",
-            "connect",
-            "connect_ex",
-            "detach",
-            "listen",
-            "makefile",
-            "recv",
-            "recv_into",
-            "recvfrom",
-            "recvfrom_into",
-            "recvmsg",
-            "recvmsg_into",
-            "send",
-            "sendall",
-            "sendfile",
-            "sendmsg",
-            "sendmsg_afalg",
-            "sendto",
-            "setblocking",
-            "settimeout",
-        ]
-    )
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._OWNERS:
-            raise AttributeError(f"{name}() is for the transport, which owns this socket")
-        if name.startswith("__"):  # copy() asks before there is a socket; and `with` would close it
-            raise AttributeError(name)
-        return getattr(self._sock, name)
-
-    def __repr__(self) -> str:
-        return f"<LentSocket {self._sock!r}>"
-
-
 class SocketOf(socket.socket):
     """The socket of a descriptor that never blocks. The standard library's own way to it asks four enums: 1.7 us."""
 
@@ -123,11 +77,6 @@ class SocketOf(socket.socket):
         with contextlib.suppress(OSError):  # it is closed, and says what one says that was ever open
             socket.SocketType.__init__(self, family, type | _NEVER_BLOCKS, proto)
             socket.SocketType.close(self)
-
-
-def lend(sock: socket.socket) -> Any:
-    """Return what a protocol may have of its socket."""
-    return LentSocket(sock) if sock.fileno() >= 0 else sock
 
 
 def facts(sock: socket.socket) -> dict[str, Any]:
