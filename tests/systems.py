@@ -13,6 +13,7 @@ import signal
 import socket
 import stat
 import sys
+import warnings
 from typing import Any
 
 _SELECTORS = {
@@ -24,11 +25,27 @@ _SELECTORS = {
 
 
 def without_epoll() -> None:
-    """Be behind gevent's or eventlet's patching: select() alone is left."""
+    """Be what gevent's and eventlet's patching leaves: select() alone."""
     for call, selector in _SELECTORS.items():
         _hide(select, call)
         _hide(selectors, selector)
     selectors.DefaultSelector = selectors.SelectSelector  # type: ignore[misc]
+
+
+def gevent() -> None:
+    """Be patched by gevent."""
+    from gevent import monkey
+
+    monkey.patch_all()
+
+
+def eventlet() -> None:
+    """Be patched by eventlet."""
+    with warnings.catch_warnings():  # it says that it has no future
+        warnings.simplefilter("ignore")
+        import eventlet
+
+        eventlet.monkey_patch()
 
 
 def windows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import sys
 import time
@@ -25,6 +26,12 @@ class Echo(FrameRecorder):
 class RawEcho(Protocol):
     def data_received(self, data: bytes) -> None:
         self.transport.write(data)
+
+
+class LastWords(Recorder):
+    def connection_made(self, transport: Any) -> None:
+        transport.write(b"last words")
+        transport.close()
 
 
 class Asking(FrameRecorder):
@@ -106,6 +113,19 @@ def refused() -> None:
     print(failures)
 
 
+def last_words() -> None:
+    """What a connection that is over has sent is waited for, and the loop goes, though the peer says nothing."""
+    server = LastWords()
+    with Reactor() as net:
+        port = net.listen_tcp(lambda: server, LOCAL, 0).addresses[0][1]
+        peer = socket.create_connection((LOCAL, port))
+        deadline = time.monotonic() + 20
+        while not server.ended and time.monotonic() < deadline:
+            net.run_once(0.05)
+    with peer:
+        print(peer.recv(100) == b"last words")
+
+
 def memory() -> None:
     """Two protocols of tests."""
     client = Asking()
@@ -128,4 +148,5 @@ def _meet(server: Callable[[], Any], client: Any, tls: tuple[Any, Any] = (None, 
 
 
 if __name__ == "__main__":
-    {each.__name__: each for each in (framed, raw, tls, unix, reuse_port, refused, memory)}[sys.argv[1]](*sys.argv[2:])
+    uses = (framed, raw, tls, unix, reuse_port, refused, last_words, memory)
+    {each.__name__: each for each in uses}[sys.argv[1]](*sys.argv[2:])

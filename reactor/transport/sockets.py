@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import errno
 import functools
@@ -10,6 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from ..loop import forks
@@ -50,7 +52,9 @@ _IN_PROGRESS = {  # not EAGAIN: from a Unix socket it is a refusal (connect(2))
 }
 
 _INHERITS = sys.platform == "linux"  # what prepare() has set on a listener its connections have
-_family_of = socket.SocketType.family.__get__  # the int, without the enum
+# Behind gevent and eventlet a socket isn't the system's, but has that inside; and it waits, unless it is told not to.
+_WRAPPED = not issubclass(socket.socket, _socket.socket)
+_family_of = attrgetter("family") if _WRAPPED else _socket.socket.family.__get__  # the int, without the enum
 _AF_UNIX = getattr(socket, "AF_UNIX", None)
 _UNREAD, _UNACKNOWLEDGED = getattr(termios, "FIONREAD", 0), getattr(termios, "TIOCOUTQ", 0)
 # A port that has just been left can be listened at. On Windows it can anyway, and SO_REUSEADDR would let two do so.
@@ -70,13 +74,21 @@ class SocketOf(socket.socket):
     __slots__ = ()
 
     def __init__(self, family: int, type: int = socket.SOCK_STREAM, proto: int = 0, fileno: int = -1) -> None:
+        if _WRAPPED:
+            return self._wrap(family, type, proto, fileno)
         self._io_refs = 0
         self._closed = fileno < 0
         if fileno >= 0:
-            return socket.SocketType.__init__(self, family, type | _NEVER_BLOCKS, proto, fileno)
+            return _socket.socket.__init__(self, family, type | _NEVER_BLOCKS, proto, fileno)
         with contextlib.suppress(OSError):  # it is closed, and says what one says that was ever open
-            socket.SocketType.__init__(self, family, type | _NEVER_BLOCKS, proto)
-            socket.SocketType.close(self)
+            _socket.socket.__init__(self, family, type | _NEVER_BLOCKS, proto)
+            _socket.socket.close(self)
+
+    def _wrap(self, family: int, type: int, proto: int, fileno: int) -> None:
+        super().__init__(family, type, proto, fileno if fileno >= 0 else None)
+        self.setblocking(False)
+        if fileno < 0:
+            self.close()
 
 
 def facts(sock: socket.socket) -> dict[str, Any]:
