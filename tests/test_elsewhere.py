@@ -16,6 +16,7 @@ from peers.conftest import missing
 
 _TESTS = Path(__file__).parent
 _USES = str(_TESTS / "uses.py")
+_CROWDED = "select() takes 512 sockets on Windows, and has them: a lower max_connections keeps room for others"
 _PATIENCE = 60.0  # seconds
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -114,6 +115,15 @@ def test_windows_says_that_no_port_is_shared(windows: Run) -> None:
     done = windows(_USES, "reuse_port")
     assert done.stderr == ""
     assert "this system has no SO_REUSEPORT" in done.stdout
+
+
+def test_windows_refuses_the_socket_that_is_too_much_for_select_alone(windows: Run) -> None:
+    done = windows(_USES, "crowd")
+    added, came, watched = done.stdout.splitlines()
+    assert (added, done.stderr) == (_CROWDED, "")
+    assert _CROWDED in came
+    assert came.endswith("True")
+    assert watched == "511", "all but the loop's own"
 
 
 def test_the_demo_runs_on_windows(windows: Run) -> None:

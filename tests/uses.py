@@ -7,6 +7,7 @@ import ssl
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from helpers import FrameRecorder, Recorder
@@ -107,9 +108,7 @@ def refused() -> None:
         server = net.listen_tcp(Echo, LOCAL, 0)
         server.close()
         net.connect_tcp(Echo, *server.addresses[0], on_failure=lambda exc: failures.append(type(exc).__name__))
-        deadline = time.monotonic() + 20
-        while not failures and time.monotonic() < deadline:
-            net.run_once(0.05)
+        _turn(net, lambda: failures)
     print(failures)
 
 
@@ -119,11 +118,37 @@ def last_words() -> None:
     with Reactor() as net:
         port = net.listen_tcp(lambda: server, LOCAL, 0).addresses[0][1]
         peer = socket.create_connection((LOCAL, port))
-        deadline = time.monotonic() + 20
-        while not server.ended and time.monotonic() < deadline:
-            net.run_once(0.05)
+        _turn(net, lambda: server.ended)
     with peer:
         print(peer.recv(100) == b"last words")
+
+
+def crowd() -> None:
+    """More sockets than select() takes there: who is too much is refused alone, and the others are heard."""
+    reports: list[str] = []
+    with Reactor() as net, ExitStack() as quiet:
+        net.set_exception_handler(lambda loop, context: reports.append(str(context["exception"])))
+        server = net.listen_tcp(Echo, LOCAL, 0)
+        try:
+            while True:
+                added = quiet.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+                net.add_reader(added, print)
+        except OSError as exc:
+            print(exc.strerror)
+        with socket.create_connection(server.addresses[0]) as refused:
+            _turn(net, lambda: reports)
+            ended = _end_of(refused) == b""
+        print(*reports, ended)
+        print(net.stats()["watched"])
+
+
+def _end_of(peer: socket.socket) -> bytes:
+    """Return what comes of a connection that ends, in whatever way."""
+    peer.settimeout(20)
+    try:
+        return peer.recv(1)
+    except ConnectionResetError:
+        return b""
 
 
 def memory() -> None:
@@ -142,11 +167,15 @@ def _meet(server: Callable[[], Any], client: Any, tls: tuple[Any, Any] = (None, 
     with Reactor() as net:
         port = net.listen_tcp(server, LOCAL, 0, tls=tls[0], limits=limits).addresses[0][1]
         net.connect_tcp(lambda: client, LOCAL, port, tls=tls[1], limits=limits, **named)
-        deadline = time.monotonic() + 20
-        while not client.ended and time.monotonic() < deadline:
-            net.run_once(0.05)
+        _turn(net, lambda: client.ended)
+
+
+def _turn(net: Reactor, until: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not until() and time.monotonic() < deadline:
+        net.run_once(0.05)
 
 
 if __name__ == "__main__":
-    uses = (framed, raw, tls, unix, reuse_port, refused, last_words, memory)
+    uses = (framed, raw, tls, unix, reuse_port, refused, last_words, crowd, memory)
     {each.__name__: each for each in uses}[sys.argv[1]](*sys.argv[2:])
