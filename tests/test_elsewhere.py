@@ -117,6 +117,10 @@ def test_windows_says_that_no_port_is_shared(windows: Run) -> None:
     assert "this system has no SO_REUSEPORT" in done.stdout
 
 
+def test_windows_tells_what_lies_unread(windows: Run) -> None:
+    came_back(windows(_USES, "paused"))
+
+
 def test_windows_refuses_the_socket_that_is_too_much_for_select_alone(windows: Run) -> None:
     done = windows(_USES, "crowd")
     added, came, watched = done.stdout.splitlines()

@@ -13,7 +13,7 @@ from typing import Any
 from helpers import FrameRecorder, Recorder
 
 from reactor import EventLoop, Limits, Protocol, Reactor
-from reactor.testing import MemorySelector, memory_pair
+from reactor.testing import ManualClock, MemorySelector, memory_pair
 
 LOCAL = "127.0.0.1"
 LARGE = b"large" * 100_000  # more than a socket takes at once
@@ -33,6 +33,14 @@ class LastWords(Recorder):
     def connection_made(self, transport: Any) -> None:
         transport.write(b"last words")
         transport.close()
+
+
+class Paused(Recorder):
+    transport: Any
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.pause_reading()
 
 
 class Asking(FrameRecorder):
@@ -123,6 +131,21 @@ def last_words() -> None:
         print(peer.recv(100) == b"last words")
 
 
+def paused() -> None:
+    """Who is paused is idle when nothing lies there, and isn't while something does."""
+    talking, silent, clock = Paused(), Paused(), ManualClock()
+    came = iter([talking, silent])
+    with Reactor(clock=clock) as net, ExitStack() as peers:
+        server = net.listen_tcp(lambda: next(came), LOCAL, 0, limits=Limits(idle_timeout=1))
+        peers.enter_context(socket.create_connection(server.addresses[0])).sendall(b"something")
+        peers.enter_context(socket.create_connection(server.addresses[0]))
+        _turn(net, lambda: talking.calls and silent.calls)
+        for _ in range(3):
+            clock.advance(1)
+            net.run_once(0)
+        print(silent.ended and not talking.ended)
+
+
 def crowd() -> None:
     """More sockets than select() takes there: who is too much is refused alone, and the others are heard."""
     reports: list[str] = []
@@ -177,5 +200,5 @@ def _turn(net: Reactor, until: Callable[[], object]) -> None:
 
 
 if __name__ == "__main__":
-    uses = (framed, raw, tls, unix, reuse_port, refused, last_words, crowd, memory)
+    uses = (framed, raw, tls, unix, reuse_port, refused, last_words, paused, crowd, memory)
     {each.__name__: each for each in uses}[sys.argv[1]](*sys.argv[2:])

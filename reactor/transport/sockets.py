@@ -56,7 +56,7 @@ _INHERITS = sys.platform == "linux"  # what prepare() has set on a listener its 
 _WRAPPED = not issubclass(socket.socket, _socket.socket)
 _family_of = attrgetter("family") if _WRAPPED else _socket.socket.family.__get__  # the int, without the enum
 _AF_UNIX = getattr(socket, "AF_UNIX", None)
-_UNREAD, _UNACKNOWLEDGED = getattr(termios, "FIONREAD", 0), getattr(termios, "TIOCOUTQ", 0)
+_UNREAD, _UNACKNOWLEDGED = getattr(termios, "FIONREAD", 0), getattr(termios, "TIOCOUTQ", 1)
 # A port that has just been left can be listened at. On Windows it can anyway, and SO_REUSEADDR would let two do so.
 _OURS_ALONE = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 _NEVER_BLOCKS = getattr(socket, "SOCK_NONBLOCK", 0)  # what Python is told of a descriptor, and takes for granted
@@ -272,7 +272,7 @@ def is_unsettled(sock: socket.socket) -> bool:
     True where nobody can tell.
     """
     try:
-        return any(_queued(sock.fileno(), queue) for queue in (_UNREAD, _UNACKNOWLEDGED))
+        return any(_queued(sock, queue) for queue in (_UNREAD, _UNACKNOWLEDGED))
     except (OSError, ValueError):  # a socket that is gone, or has no kernel below it
         return False
 
@@ -280,7 +280,7 @@ def is_unsettled(sock: socket.socket) -> bool:
 def has_unread(sock: socket.socket) -> bool:
     """Tell whether bytes lie there that nobody has read; True where nobody can tell."""
     try:
-        return _queued(sock.fileno(), _UNREAD) > 0
+        return _queued(sock, _UNREAD) > 0
     except (OSError, ValueError):
         return True
 
@@ -290,13 +290,21 @@ def has_arrived(sock: socket.socket) -> bool:
     return sock.family == _AF_UNIX or not is_unsettled(sock)  # a Unix socket's bytes are in the peer's at once
 
 
-def _queued(fd: int, queue: int) -> int:
-    """Return how many bytes lie in a queue of the kernel's. Windows doesn't tell: there may always be one."""
-    if fd < 0:
+def _queued(sock: socket.socket, queue: int) -> int:
+    """Return how many bytes lie in a queue of the kernel's; where it isn't to be asked, whether there is one."""
+    if sock.fileno() < 0:
         raise ValueError("a socket without a number has no queues")
-    if fcntl is None:
-        return 1
-    return int.from_bytes(fcntl.ioctl(fd, queue, bytes(4)), sys.byteorder)
+    if fcntl is not None:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), queue, bytes(4)), sys.byteorder)
+    return queue == _UNACKNOWLEDGED or _peek(sock)  # of what the peer has, Windows tells nothing: there may be one
+
+
+def _peek(sock: socket.socket) -> int:
+    """Look at the next byte, and leave it there; return 1 if there is one."""
+    try:
+        return len(sock.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return 0
 
 
 def close(sock: socket.socket, reset: bool, shared: bool = False) -> None:
