@@ -290,6 +290,11 @@ def has_arrived(sock: socket.socket) -> bool:
     return sock.family == _AF_UNIX or not is_unsettled(sock)  # a Unix socket's bytes are in the peer's at once
 
 
+def tells_arrival() -> bool:
+    """Whether the system says what has arrived; Windows doesn't."""
+    return fcntl is not None
+
+
 def _queued(sock: socket.socket, queue: int) -> int:
     """Return how many bytes lie in a queue of the kernel's; where it isn't to be asked, whether there is one."""
     if sock.fileno() < 0:
