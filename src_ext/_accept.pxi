@@ -54,6 +54,10 @@ def take_next(listener):
     return accepted, peer_of(&address, size, accepted)
 
 
+if not SOCK_NONBLOCK:
+    take_next = sockets.take_next
+
+
 cdef object peer_of(sockaddr_storage *address, socklen_t size, Accepted accepted):
     """Return what getpeername() would, as Python writes it."""
     cdef char text[INET6_ADDRSTRLEN]

@@ -55,7 +55,10 @@ cdef extern from "sys/socket.h":
 
 cdef extern from *:
     """
-    #ifndef __linux__  /* there may be no accept4(); _stream.py takes the pure take_next() there */
+    #ifndef MSG_NOSIGNAL  /* macOS: nobody dies all the same, since Python ignores SIGPIPE, unless it is told not to */
+    #define MSG_NOSIGNAL 0
+    #endif
+    #if !defined(SOCK_NONBLOCK) || !defined(__linux__)  /* maybe no accept4(), and a connection inherits no options */
     #define accept4(fd, address, size, flags) (errno = ENOSYS, -1)
     #undef SOCK_NONBLOCK
     #undef SOCK_CLOEXEC

@@ -13,6 +13,7 @@ import signal
 import socket
 import stat
 import sys
+import warnings
 from typing import Any
 
 _SELECTORS = {
@@ -24,11 +25,27 @@ _SELECTORS = {
 
 
 def without_epoll() -> None:
-    """Be behind gevent's or eventlet's patching: select() alone is left."""
+    """Be what gevent's and eventlet's patching leaves: select() alone."""
     for call, selector in _SELECTORS.items():
         _hide(select, call)
         _hide(selectors, selector)
     selectors.DefaultSelector = selectors.SelectSelector  # type: ignore[misc]
+
+
+def gevent() -> None:
+    """Be patched by gevent."""
+    from gevent import monkey
+
+    monkey.patch_all()
+
+
+def eventlet() -> None:
+    """Be patched by eventlet."""
+    with warnings.catch_warnings():  # it says that it has no future
+        warnings.simplefilter("ignore")
+        import eventlet
+
+        eventlet.monkey_patch()
 
 
 def windows() -> None:
@@ -59,6 +76,7 @@ def windows() -> None:
 
 _WOULD_BLOCK = 10035  # what connect() says there that goes on
 _EXCLUSIVE = ~socket.SO_REUSEADDR
+_MOST_SOCKETS = 512
 _LACKING = {"sendmsg", "recvmsg", "recvmsg_into", "sendmsg_afalg"}
 _select = select.select
 
@@ -101,7 +119,9 @@ def _socketpair(*_: Any) -> tuple[socket.socket, socket.socket]:
 
 
 def _select_sockets(reading: Any, writing: Any, failing: Any, timeout: float | None = None) -> Any:
-    """Look at sockets alone, and not at none of them."""
+    """Look at sockets alone, not at none of them, and at 512 at most."""
+    if max(map(len, (reading, writing, failing))) > _MOST_SOCKETS:
+        raise ValueError("too many file descriptors in select()")
     if not (reading or writing or failing):
         raise OSError(10022, "An invalid argument was supplied")
     for each in (*reading, *writing):

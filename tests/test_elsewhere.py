@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import trustme
+from peers.conftest import missing
 
 _TESTS = Path(__file__).parent
 _USES = str(_TESTS / "uses.py")
+_CROWDED = "select() takes 512 sockets on Windows, and has them: a lower max_connections keeps room for others"
 _PATIENCE = 60.0  # seconds
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -36,7 +39,19 @@ def came_back(done: subprocess.CompletedProcess[str]) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("True\n", "", 0)
 
 
+@pytest.fixture
+def certificates(tmp_path: Path) -> list[str]:
+    """Files of an authority, and of what it says of localhost."""
+    authority, files = trustme.CA(), [tmp_path / "ca.pem", tmp_path / "chain.pem"]
+    authority.cert_pem.write_to_path(files[0])
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(files[1])
+    return [str(each) for each in files]
+
+
 # --- behind gevent or eventlet
+
+
+both_twins = pytest.mark.parametrize("extension", ["0", ""], ids=["pure", "as installed"])
 
 
 @pytest.fixture
@@ -44,10 +59,29 @@ def without_epoll(tmp_path: Path) -> Run:
     return runner("without_epoll", tmp_path)
 
 
-@pytest.mark.parametrize("extension", ["0", ""], ids=["pure", "as installed"])
+@both_twins
 @pytest.mark.parametrize("use", ["framed", "raw"])
 def test_where_epoll_is_taken_away_what_is_left_carries_all(without_epoll: Run, use: str, extension: str) -> None:
     came_back(without_epoll(_USES, use, REACTOR_EXTENSION=extension))
+
+
+@pytest.fixture(params=["gevent", "eventlet"])
+def patched(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """Where the standard library's sockets are patched to be something else."""
+    if importlib.util.find_spec(request.param) is None:
+        missing(f"{request.param} isn't installed: pip install {request.param} has it")
+    return runner(request.param, tmp_path)
+
+
+@both_twins
+@pytest.mark.parametrize("use", ["framed", "raw", "last_words"])
+def test_behind_patched_sockets_all_goes_its_way(patched: Run, use: str, extension: str) -> None:
+    came_back(patched(_USES, use, REACTOR_EXTENSION=extension))
+
+
+@both_twins
+def test_behind_patched_sockets_tls_is_spoken(patched: Run, certificates: list[str], extension: str) -> None:
+    came_back(patched(_USES, "tls", *certificates, REACTOR_EXTENSION=extension))
 
 
 # --- Windows
@@ -63,11 +97,8 @@ def test_windows_carries_frames_and_bytes(windows: Run, use: str) -> None:
     came_back(windows(_USES, use))
 
 
-def test_windows_carries_tls(windows: Run, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "chain.pem")
-    came_back(windows(_USES, "tls", str(tmp_path / "ca.pem"), str(tmp_path / "chain.pem")))
+def test_windows_carries_tls(windows: Run, certificates: list[str]) -> None:
+    came_back(windows(_USES, "tls", *certificates))
 
 
 def test_windows_tells_a_refused_connection(windows: Run) -> None:
@@ -84,6 +115,19 @@ def test_windows_says_that_no_port_is_shared(windows: Run) -> None:
     done = windows(_USES, "reuse_port")
     assert done.stderr == ""
     assert "this system has no SO_REUSEPORT" in done.stdout
+
+
+def test_windows_tells_what_lies_unread(windows: Run) -> None:
+    came_back(windows(_USES, "paused"))
+
+
+def test_windows_refuses_the_socket_that_is_too_much_for_select_alone(windows: Run) -> None:
+    done = windows(_USES, "crowd")
+    added, came, watched = done.stdout.splitlines()
+    assert (added, done.stderr) == (_CROWDED, "")
+    assert _CROWDED in came
+    assert came.endswith("True")
+    assert watched == "511", "all but the loop's own"
 
 
 def test_the_demo_runs_on_windows(windows: Run) -> None:

@@ -36,6 +36,7 @@ RANKS = [
         "transport.limits",
         "transport.buffers",
         "transport.deadlines",
+        "transport.lent",
         "transport.tls",
     },
     {"transport.sockets", "transport._sender_py", "transport._receiver_py"},

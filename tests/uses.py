@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from helpers import FrameRecorder, Recorder
 
 from reactor import EventLoop, Limits, Protocol, Reactor
-from reactor.testing import MemorySelector, memory_pair
+from reactor.testing import ManualClock, MemorySelector, memory_pair
 
 LOCAL = "127.0.0.1"
 LARGE = b"large" * 100_000  # more than a socket takes at once
@@ -25,6 +27,20 @@ class Echo(FrameRecorder):
 class RawEcho(Protocol):
     def data_received(self, data: bytes) -> None:
         self.transport.write(data)
+
+
+class LastWords(Recorder):
+    def connection_made(self, transport: Any) -> None:
+        transport.write(b"last words")
+        transport.close()
+
+
+class Paused(Recorder):
+    transport: Any
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        transport.pause_reading()
 
 
 class Asking(FrameRecorder):
@@ -100,10 +116,62 @@ def refused() -> None:
         server = net.listen_tcp(Echo, LOCAL, 0)
         server.close()
         net.connect_tcp(Echo, *server.addresses[0], on_failure=lambda exc: failures.append(type(exc).__name__))
-        deadline = time.monotonic() + 20
-        while not failures and time.monotonic() < deadline:
-            net.run_once(0.05)
+        _turn(net, lambda: failures)
     print(failures)
+
+
+def last_words() -> None:
+    """What a connection that is over has sent is waited for, and the loop goes, though the peer says nothing."""
+    server = LastWords()
+    with Reactor() as net:
+        port = net.listen_tcp(lambda: server, LOCAL, 0).addresses[0][1]
+        peer = socket.create_connection((LOCAL, port))
+        _turn(net, lambda: server.ended)
+    with peer:
+        print(peer.recv(100) == b"last words")
+
+
+def paused() -> None:
+    """Who is paused is idle when nothing lies there, and isn't while something does."""
+    talking, silent, clock = Paused(), Paused(), ManualClock()
+    came = iter([talking, silent])
+    with Reactor(clock=clock) as net, ExitStack() as peers:
+        server = net.listen_tcp(lambda: next(came), LOCAL, 0, limits=Limits(idle_timeout=1))
+        peers.enter_context(socket.create_connection(server.addresses[0])).sendall(b"something")
+        peers.enter_context(socket.create_connection(server.addresses[0]))
+        _turn(net, lambda: talking.calls and silent.calls)
+        for _ in range(3):
+            clock.advance(1)
+            net.run_once(0)
+        print(silent.ended and not talking.ended)
+
+
+def crowd() -> None:
+    """More sockets than select() takes there: who is too much is refused alone, and the others are heard."""
+    reports: list[str] = []
+    with Reactor() as net, ExitStack() as quiet:
+        net.set_exception_handler(lambda loop, context: reports.append(str(context["exception"])))
+        server = net.listen_tcp(Echo, LOCAL, 0)
+        try:
+            while True:
+                added = quiet.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+                net.add_reader(added, print)
+        except OSError as exc:
+            print(exc.strerror)
+        with socket.create_connection(server.addresses[0]) as refused:
+            _turn(net, lambda: reports)
+            ended = _end_of(refused) == b""
+        print(*reports, ended)
+        print(net.stats()["watched"])
+
+
+def _end_of(peer: socket.socket) -> bytes:
+    """Return what comes of a connection that ends, in whatever way."""
+    peer.settimeout(20)
+    try:
+        return peer.recv(1)
+    except ConnectionResetError:
+        return b""
 
 
 def memory() -> None:
@@ -122,10 +190,15 @@ def _meet(server: Callable[[], Any], client: Any, tls: tuple[Any, Any] = (None, 
     with Reactor() as net:
         port = net.listen_tcp(server, LOCAL, 0, tls=tls[0], limits=limits).addresses[0][1]
         net.connect_tcp(lambda: client, LOCAL, port, tls=tls[1], limits=limits, **named)
-        deadline = time.monotonic() + 20
-        while not client.ended and time.monotonic() < deadline:
-            net.run_once(0.05)
+        _turn(net, lambda: client.ended)
+
+
+def _turn(net: Reactor, until: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not until() and time.monotonic() < deadline:
+        net.run_once(0.05)
 
 
 if __name__ == "__main__":
-    {each.__name__: each for each in (framed, raw, tls, unix, reuse_port, refused, memory)}[sys.argv[1]](*sys.argv[2:])
+    uses = (framed, raw, tls, unix, reuse_port, refused, last_words, paused, crowd, memory)
+    {each.__name__: each for each in uses}[sys.argv[1]](*sys.argv[2:])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import select
+import sys
 from collections.abc import Callable
 from selectors import BaseSelector, SelectSelector
 from typing import Any
 
+_MOST_ON_WINDOWS = 512  # FD_SETSIZE there, in Python's build: a count, not a number
 _FIRST_DOUBTED = 1024  # FD_SETSIZE nearly everywhere: select(2) has no place for this number, nor for any above
 
 
@@ -60,7 +62,9 @@ class Watch:
     def _register(self, mask: int) -> None:
         """Register. Who is registered under this number has closed his file, or never owned it, and gives way."""
         if isinstance(self._selector, SelectSelector):
-            _check_number(_number_of(self.fileobj))
+            number = _number_of(self.fileobj)
+            _check_number(number)
+            _check_count(number, len(self._selector.get_map()))
         try:
             self._selector.register(self.fileobj, mask, self)
         except KeyError:
@@ -125,6 +129,22 @@ def _check_number(fd: int) -> None:
     except ValueError:
         raise OSError(
             errno.EMFILE, f"select() takes no descriptor as high as {fd}: have fewer files open, or another selector"
+        ) from None
+
+
+def _check_count(fd: int, watched: int) -> None:
+    """Raise OSError for a descriptor that is one too many for select() on Windows, which counts them.
+
+    select() itself is asked, with as many: behind gevent's patching it takes any.
+    """
+    if watched < _MOST_ON_WINDOWS or fd < 0 or sys.platform != "win32":
+        return
+    try:
+        select.select([fd] * (watched + 1), [], [], 0)
+    except ValueError:
+        raise OSError(
+            errno.EMFILE,
+            f"select() takes {watched} sockets on Windows, and has them: a lower max_connections keeps room for others",
         ) from None
 
 

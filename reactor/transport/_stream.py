@@ -6,7 +6,6 @@ Where the compiled one is missing, the pure one gets along with either codec.
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from .. import framing
@@ -24,8 +23,7 @@ else:
 
 EXTENSION: bool = Stream.__module__.endswith("_c")  # then both are: all of the hot path is compiled
 
-if not TYPE_CHECKING and EXTENSION and sys.platform == "linux":
-    # elsewhere there may be no accept4(), and a connection inherits no options
+if not TYPE_CHECKING and EXTENSION:
     from ._stream_c import take_next
 
 __all__ = ["EXTENSION", "Stream", "take_next"]

@@ -18,6 +18,7 @@ from ..loop.watch import nothing_to_do
 from . import sockets
 
 _LONGEST = 2.0  # seconds: some round trips
+_UNTOLD = 0.5  # seconds for a loop that ends, where the system doesn't tell what has arrived
 _MOST = 1 << 20  # bytes: who sends more isn't listening
 _MOST_LINGERS = 1024  # in one loop; each costs a descriptor
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.001, 0.05  # seconds between two looks at what has arrived
@@ -123,10 +124,12 @@ class Lingers:
     def close_when_arrived(self) -> None:
         """Close all as soon as their bytes have arrived; blocks for that, mostly for a round trip, 2 seconds at most.
 
+        Where nobody tells that they have, it is for the peers' ends, and half a second: the system sends on behind it.
         For the end of a loop, which can't wait for the peers' ends any more. What has arrived is the peer's: on Linux
         a reset costs it nothing then, and elsewhere none is sent unless the peer goes on sending.
         """
-        waiting, deadline, pause = list(self._owners), time.monotonic() + _LONGEST, _SHORTEST_LOOK
+        waiting, pause = list(self._owners), _SHORTEST_LOOK
+        deadline = time.monotonic() + (_LONGEST if sockets.tells_arrival() else _UNTOLD)
         try:
             while (waiting := [each for each in waiting if not each.has_arrived()]) and time.monotonic() < deadline:
                 time.sleep(pause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import errno
 import functools
@@ -10,10 +11,12 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from ..loop import forks
 from .address import format_address
+from .lent import lend
 
 try:
     import fcntl
@@ -49,9 +52,11 @@ _IN_PROGRESS = {  # not EAGAIN: from a Unix socket it is a refusal (connect(2))
 }
 
 _INHERITS = sys.platform == "linux"  # what prepare() has set on a listener its connections have
-_family_of = socket.SocketType.family.__get__  # the int, without the enum
+# Behind gevent and eventlet a socket isn't the system's, but has that inside; and it waits, unless it is told not to.
+_WRAPPED = not issubclass(socket.socket, _socket.socket)
+_family_of = attrgetter("family") if _WRAPPED else _socket.socket.family.__get__  # the int, without the enum
 _AF_UNIX = getattr(socket, "AF_UNIX", None)
-_UNREAD, _UNACKNOWLEDGED = getattr(termios, "FIONREAD", 0), getattr(termios, "TIOCOUTQ", 0)
+_UNREAD, _UNACKNOWLEDGED = getattr(termios, "FIONREAD", 0), getattr(termios, "TIOCOUTQ", 1)
 # A port that has just been left can be listened at. On Windows it can anyway, and SO_REUSEADDR would let two do so.
 _OURS_ALONE = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
 _NEVER_BLOCKS = getattr(socket, "SOCK_NONBLOCK", 0)  # what Python is told of a descriptor, and takes for granted
@@ -63,71 +68,27 @@ class OutOfDescriptors(OSError):
     """accept() failed for want of descriptors or memory: trying again at once can't help."""
 
 
-class LentSocket:
-    """A connection's socket for looking at and for setting options: closing, reading and writing are its owner's.
-
-    Whoever closed it would leave its number to the next file that is opened, and the connection would go on with that.
-    """
-
-    _OWNERS = frozenset(
-        [
-            "accept",
-            "bind",
-            "close",
-            "connect",
-            "connect_ex",
-            "detach",
-            "listen",
-            "makefile",
-            "recv",
-            "recv_into",
-            "recvfrom",
-            "recvfrom_into",
-            "recvmsg",
-            "recvmsg_into",
-            "send",
-            "sendall",
-            "sendfile",
-            "sendmsg",
-            "sendmsg_afalg",
-            "sendto",
-            "setblocking",
-            "settimeout",
-        ]
-    )
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._OWNERS:
-            raise AttributeError(f"{name}() is for the transport, which owns this socket")
-        if name.startswith("__"):  # copy() asks before there is a socket; and `with` would close it
-            raise AttributeError(name)
-        return getattr(self._sock, name)
-
-    def __repr__(self) -> str:
-        return f"<LentSocket {self._sock!r}>"
-
-
 class SocketOf(socket.socket):
     """The socket of a descriptor that never blocks. The standard library's own way to it asks four enums: 1.7 us."""
 
     __slots__ = ()
 
     def __init__(self, family: int, type: int = socket.SOCK_STREAM, proto: int = 0, fileno: int = -1) -> None:
+        if _WRAPPED:
+            return self._wrap(family, type, proto, fileno)
         self._io_refs = 0
         self._closed = fileno < 0
         if fileno >= 0:
-            return socket.SocketType.__init__(self, family, type | _NEVER_BLOCKS, proto, fileno)
+            return _socket.socket.__init__(self, family, type | _NEVER_BLOCKS, proto, fileno)
         with contextlib.suppress(OSError):  # it is closed, and says what one says that was ever open
-            socket.SocketType.__init__(self, family, type | _NEVER_BLOCKS, proto)
-            socket.SocketType.close(self)
+            _socket.socket.__init__(self, family, type | _NEVER_BLOCKS, proto)
+            _socket.socket.close(self)
 
-
-def lend(sock: socket.socket) -> Any:
-    """Return what a protocol may have of its socket."""
-    return LentSocket(sock) if sock.fileno() >= 0 else sock
+    def _wrap(self, family: int, type: int, proto: int, fileno: int) -> None:
+        super().__init__(family, type, proto, fileno if fileno >= 0 else None)
+        self.setblocking(False)
+        if fileno < 0:
+            self.close()
 
 
 def facts(sock: socket.socket) -> dict[str, Any]:
@@ -311,7 +272,7 @@ def is_unsettled(sock: socket.socket) -> bool:
     True where nobody can tell.
     """
     try:
-        return any(_queued(sock.fileno(), queue) for queue in (_UNREAD, _UNACKNOWLEDGED))
+        return any(_queued(sock, queue) for queue in (_UNREAD, _UNACKNOWLEDGED))
     except (OSError, ValueError):  # a socket that is gone, or has no kernel below it
         return False
 
@@ -319,7 +280,7 @@ def is_unsettled(sock: socket.socket) -> bool:
 def has_unread(sock: socket.socket) -> bool:
     """Tell whether bytes lie there that nobody has read; True where nobody can tell."""
     try:
-        return _queued(sock.fileno(), _UNREAD) > 0
+        return _queued(sock, _UNREAD) > 0
     except (OSError, ValueError):
         return True
 
@@ -329,13 +290,26 @@ def has_arrived(sock: socket.socket) -> bool:
     return sock.family == _AF_UNIX or not is_unsettled(sock)  # a Unix socket's bytes are in the peer's at once
 
 
-def _queued(fd: int, queue: int) -> int:
-    """Return how many bytes lie in a queue of the kernel's. Windows doesn't tell: there may always be one."""
-    if fd < 0:
+def tells_arrival() -> bool:
+    """Whether the system says what has arrived; Windows doesn't."""
+    return fcntl is not None
+
+
+def _queued(sock: socket.socket, queue: int) -> int:
+    """Return how many bytes lie in a queue of the kernel's; where it isn't to be asked, whether there is one."""
+    if sock.fileno() < 0:
         raise ValueError("a socket without a number has no queues")
-    if fcntl is None:
-        return 1
-    return int.from_bytes(fcntl.ioctl(fd, queue, bytes(4)), sys.byteorder)
+    if fcntl is not None:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), queue, bytes(4)), sys.byteorder)
+    return queue == _UNACKNOWLEDGED or _peek(sock)  # of what the peer has, Windows tells nothing: there may be one
+
+
+def _peek(sock: socket.socket) -> int:
+    """Look at the next byte, and leave it there; return 1 if there is one."""
+    try:
+        return len(sock.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return 0
 
 
 def close(sock: socket.socket, reset: bool, shared: bool = False) -> None:

@@ -263,6 +263,18 @@ def test_the_reactor_waits_for_bytes_that_have_not_arrived_and_not_for_ever(
     client.close()
 
 
+def test_the_reactor_waits_half_a_second_where_the_system_tells_nothing(
+    clock: ManualClock, answers: type[AnswersOnce], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "fcntl", None)
+    with Reactor() as net:
+        _, client = unsettled(net, answers)
+        monkeypatch.setattr(linger, "time", SimpleNamespace(monotonic=clock, sleep=clock.advance))
+        began = clock.now
+    assert 0.5 <= clock.now - began < 0.6
+    client.close()
+
+
 def test_a_reactor_that_is_closed_waits_until_a_slow_reader_has_everything(answers: type[AnswersOnce]) -> None:
     def reads_late(client: socket.socket) -> bytes:
         client.sendall(b"and half of the next question")

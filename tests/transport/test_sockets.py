@@ -1,6 +1,5 @@
 """Every socket call, and what its errors mean."""
 
-import copy
 import errno
 import os
 import socket
@@ -192,22 +191,6 @@ def test_a_connection_to_itself_is_refused() -> None:
 def test_naming_an_error_keeps_its_class() -> None:
     assert isinstance(sockets.named(ConnectionRefusedError(errno.ECONNREFUSED, "no"), "x"), ConnectionRefusedError)
     assert isinstance(sockets.named(socket.gaierror(socket.EAI_NONAME, "no"), "x"), socket.gaierror)
-
-
-def test_a_lent_socket_is_for_looking_at(listener: socket.socket) -> None:
-    lent = sockets.lend(listener)
-    assert (lent.getsockname(), lent.family, lent.fileno()) == (
-        listener.getsockname(),
-        socket.AF_INET,
-        listener.fileno(),
-    )
-    lent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)
-    for name in ("close", "detach", "recv", "send", "settimeout"):
-        with pytest.raises(AttributeError, match="for the transport"):
-            getattr(lent, name)
-    with pytest.raises((AttributeError, TypeError)), lent:
-        """Leaving this would close it."""
-    assert copy.copy(lent).fileno() == listener.fileno()
 
 
 def test_a_path_that_cannot_be_encoded_leaves_no_socket() -> None:
