@@ -46,6 +46,27 @@ cdef class Receiver(Sender):
             return
         self.look(was_waited_for)
 
+    def received(self, Py_ssize_t count):
+        """Deliver `count` bytes that somebody else has read into `memory`, behind the room for plain bytes."""
+        cdef char *at = <char *>PyMemoryView_GET_BUFFER(self.memory).buf + PLAIN_ROOM
+        cdef bint was_waited_for = self.is_waited_for()
+        self.renew_budget()
+        if self.clocked:
+            self.owner.touched(False)
+        self.bytes_received += count
+        try:
+            if self.session is not None or self.sealed:
+                data = self.sealed + PyBytes_FromStringAndSize(at, count)
+                self.open_sealed(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+            elif self.reading and not self.has_left():
+                self.cut(at, count)
+            else:  # it was on its way when reading was paused
+                self.rest = bytes(self.rest) + PyBytes_FromStringAndSize(at, count)
+        except BaseException as exc:
+            self.raised(exc)
+            return
+        self.look(was_waited_for)
+
     def resume(self):
         """Deliver what was left, as much as one turn allows."""
         cdef bytes data

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from threading import get_ident
-from types import TracebackType
 from typing import Any, NoReturn, TypeVar
 
 from .files import Files
@@ -49,7 +48,7 @@ class EventLoop(Files):
         self, selector: selectors.BaseSelector | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         super().__init__(default_selector() if selector is None else selector, clock)
-        self._waker = Waker()
+        self._waker = self._new_waker()
         self._bell = Watch(self._selector, self._waker, self._waker.drain, nothing_to_do)
         try:
             self._bell.want(_READ)
@@ -66,6 +65,8 @@ class EventLoop(Files):
         self._reports = 0
         self.counts: dict[str, int] = defaultdict(int)  # what transports count, by the names in `Reactor.stats()`
         remember(self)
+
+    _new_waker: Callable[[], Waker] = Waker  # for who is woken in another way
 
     # --- running
 
@@ -164,6 +165,8 @@ class EventLoop(Files):
             return
         if self._in_turn:
             raise RuntimeError("a running loop can't be closed: stop() it first")
+        if self.host is not None:
+            self.host.detach()
         with self._inbox:
             self._closed = True
             self._owner = None
@@ -221,9 +224,7 @@ class EventLoop(Files):
     def __enter__(self: Loop) -> Loop:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # --- time and calls

@@ -10,8 +10,19 @@ from __future__ import annotations
 import selectors
 from collections.abc import Callable
 from threading import get_ident
+from typing import Protocol
 
 from .turn import Turn
+
+
+class Host(Protocol):
+    """Another loop, which makes the turns of this one."""
+
+    def ring(self, name: str) -> object:
+        """Make one soon: `name()` was called outside of one. Raises RuntimeError on the wrong thread."""
+
+    def detach(self) -> None:
+        """Make none any more."""
 
 
 class Owned(Turn):
@@ -20,13 +31,14 @@ class Owned(Turn):
     `runs_on[0]` is that thread too, for streams to compare: a list, since a memoryview is dear to Python, a slot to C.
     """
 
-    __slots__ = ("_abandoned", "_closed", "_in_turn", "_owner", "_running", "runs_on")
+    __slots__ = ("_abandoned", "_closed", "_in_turn", "_owner", "_running", "host", "runs_on")
 
     def __init__(self, selector: selectors.BaseSelector, clock: Callable[[], float]) -> None:
         super().__init__(selector, clock)
         self._owner: int | None = get_ident()  # None once the loop is closed, so that one comparison tells both
         self.runs_on = [get_ident()]
         self._running = self._in_turn = self._closed = self._abandoned = False
+        self.host: Host | None = None  # while another loop makes the turns
 
     def is_closed(self) -> bool:
         return self._closed
@@ -36,13 +48,23 @@ class Owned(Turn):
 
     def check_thread(self, name: str) -> None:
         """Raise RuntimeError if `name()` is called on another thread than the one that the loop runs on now."""
-        if self._owner not in (get_ident(), None) and (self._running or self._in_turn):
+        if self.host is not None and not self._in_turn:
+            self.host.ring(name)
+        elif self._owner not in (get_ident(), None) and (self._running or self._in_turn):
             raise RuntimeError(f"{name}() on another thread than the loop runs on: use call_soon_threadsafe()")
 
     def _refuse(self, name: str) -> None:
         """Say why `name()` can't be called, if it can't: the loop is closed, or runs on another thread."""
         self._check_open()
         self.check_thread(name)
+
+    def be_nobodys(self) -> None:
+        """Have everybody ask `check_thread()` first, and so tell the host, until the next turn."""
+        self._owner = self.runs_on[0] = 0  # no thread's number
+
+    def be_ours(self) -> None:
+        """Belong to this thread, as in a turn."""
+        self._owner = self.runs_on[0] = get_ident()
 
     def _claim(self, name: str) -> None:
         """Belong to the thread that calls `name()`, if it may."""

@@ -116,6 +116,17 @@ class Turn:
             until = min(timeout, until)
         return None if until == math.inf else min(until, _LONGEST_POLL)
 
+    @property
+    def selector(self) -> selectors.BaseSelector:
+        """What the loop polls."""
+        return self._selector
+
+    def rest(self) -> float | None:
+        """Return for how many seconds there is nothing to do, if nothing happens; None: for ever."""
+        if self._ready or self._due or self._look is not None or self._flushes or self._closes:
+            return 0
+        return self._until_due(None)
+
     def _run_events(self, ready: Ready) -> None:
         """Call who is ready, unless an earlier callback of this turn gave that up."""
         self._events += len(ready)

@@ -79,6 +79,26 @@ class Receiver:
             return self._raised(exc)
         return self._look(was_waited_for)
 
+    def received(self, count: int) -> None:
+        """Deliver `count` bytes that somebody else has read into `memory`, behind the room for plain bytes."""
+        was_waited_for = (self.decoder is not None or self.session is not None) and self._is_waited_for()
+        self._frames += MESSAGES_PER_TURN - self._budget
+        self._budget = MESSAGES_PER_TURN
+        if self.clocked:
+            self._owner.touched(False)
+        self.bytes_received += count
+        data = self._memory[PLAIN_ROOM : PLAIN_ROOM + count]
+        try:
+            if self.session is not None or self._sealed:
+                self._open(memoryview(bytes(self._sealed) + data) if self._sealed else data)
+            elif self.reading and not self._kept():
+                self._cut(data)
+            else:  # it was on its way when reading was paused
+                self._rest = bytes(self._rest) + data
+        except BaseException as exc:
+            return self._raised(exc)
+        return self._look(was_waited_for)
+
     def resume(self) -> None:
         """Deliver what was left, as much as one turn allows."""
         self._frames += MESSAGES_PER_TURN - self._budget

@@ -171,6 +171,15 @@ class Connection(Receiving, Sending):
             self._extra = {**sockets.facts(self._sock), **(self._extra or {})}
         return self._extra
 
+    def know(self, facts: dict[str, Any]) -> None:
+        """Take what `get_extra_info()` tells from somebody who knows the socket better; "socket" is among it."""
+        self._extra = facts
+
+    @property
+    def stream(self) -> Any:
+        """What moves its bytes, for who reads in the place of the socket."""
+        return self._stream
+
     def traffic(self) -> tuple[int, ...]:
         """Return what `TRAFFIC` names, of this connection."""
         return _traffic_of(self._stream)

@@ -1,0 +1,153 @@
+"""Adapter: a protocol of ours on a transport of asyncio's. Law: the connection is the same class as everywhere.
+
+asyncio reads into the memory that all connections of its loop share, and the stream cuts it there; what is sent waits
+in the stream and leaves in one write behind the callbacks of asyncio's iteration. State, limits, waits, the cap and the
+order of callbacks are `Connection`'s: there is no second one to agree with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakValueDictionary
+
+from ..handlers import check_protocol
+from ..reactor import Reactor
+from ..transport import Connection, Limits, sockets
+from ..transport.buffers import PLAIN_ROOM
+from .attach import Attached
+from .bridge import Bell, Bridge, BridgeSelector
+
+_hosts: WeakValueDictionary[int, Host] = WeakValueDictionary()  # by the id of their loop, which they hold
+
+
+class Host(Reactor):
+    """The reactor of all adapted connections of one asyncio loop. It has no descriptor: asyncio tells it all."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._attached: Attached | None = None
+        super().__init__(BridgeSelector(self.ring), time.monotonic)
+        self.set_exception_handler(lambda _, context: loop.call_exception_handler(context))
+        self._attached = Attached(self, loop)
+
+    def _new_waker(self) -> Any:
+        return Bell(self.loop, self._woken)
+
+    def _woken(self) -> None:
+        self._waker.drain()
+        self.ring()
+
+    def ring(self) -> None:
+        """Have a turn made, from outside of one."""
+        if self._attached is not None:
+            self._attached.ring("ring")
+
+    def take(self, connection: Connection) -> None:
+        """Know a connection until it is over."""
+        self._dialled[connection] = None
+
+    def over(self, connection: Connection) -> None:
+        """Forget a connection; its counts stay."""
+        self._dialled.pop(connection, None)
+        connection.leave_traffic()
+
+    @property
+    def memory(self) -> memoryview:
+        """Where asyncio reads to, for all connections."""
+        return self._memory
+
+
+def host_of(loop: asyncio.AbstractEventLoop) -> Host:
+    """Return the host of a loop; it lives as long as one of its connections."""
+    host = _hosts.get(id(loop))
+    if host is None:
+        host = _hosts[id(loop)] = Host(loop)
+    return host
+
+
+class Adapter(asyncio.BufferedProtocol):
+    """What asyncio calls. `protocol` is the one that the factory made, `connection` its transport."""
+
+    def __init__(self, protocol: Any, limits: Limits) -> None:
+        self.protocol = protocol
+        self.connection: Connection | None = None
+        self._limits = limits
+
+    def connection_made(self, transport: Any) -> None:
+        self._host = host = host_of(asyncio.get_running_loop())
+        self._room = host.memory[PLAIN_ROOM:]
+        patience = self._limits.close_timeout
+        self._bridge = Bridge(transport, host.selector, host.loop.call_later, patience)  # type: ignore[arg-type]
+        peer = transport.get_extra_info("peername")
+        sock: Any = self._bridge
+        self.connection = connection = Connection(
+            host, sock, self.protocol, self._limits, host.memory, peer, self._over
+        )
+        connection.know(self._bridge.facts())
+        self._stream = connection.stream
+        host.take(connection)
+        self._call(connection.start)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        host = self._host
+        host.be_ours()
+        try:
+            self._stream.received(nbytes)
+        finally:
+            host.be_nobodys()
+            host.ring()
+
+    def eof_received(self) -> bool:
+        self._bridge.end()
+        return self._bridge.transport.get_extra_info("ssl_object") is None  # TLS can't end one side alone
+
+    def pause_writing(self) -> None:
+        self._bridge.room(full=True)
+
+    def resume_writing(self) -> None:
+        self._bridge.room(full=False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._bridge.gone = True
+        self._bridge.full = False
+        self._bridge.end(exc)
+
+    def _call(self, call: Callable[[], object]) -> None:
+        """Call as from inside a turn, and have one made for what follows."""
+        self._host.be_ours()
+        try:
+            call()
+        finally:
+            self._host.be_nobodys()
+            self._host.ring()
+
+    def _over(self, connection: Connection, cause: BaseException | None, sock: Any) -> None:
+        """Close asyncio's transport: the connection has ended."""
+        self._host.over(connection)
+        sockets.close(sock, connection.reset)
+        self.connection = None
+
+
+def adapt(factory: Callable[[], Any], *, limits: Limits | None = None) -> Callable[[], Adapter]:
+    """Return a factory for `loop.create_server()`, `create_connection()` and their kin on Unix and under TLS.
+
+    `factory()` makes a `Protocol` or `FramedProtocol`, which sees what it sees under a `Reactor`: callbacks, limits and
+    ends. What asyncio returns as the protocol has ours as `protocol`. Exceptions of callbacks reach the loop's exception
+    handler. asyncio's own buffer holds 64 KiB at most beside `max_write_buffer`.
+    """
+    if not callable(factory):
+        raise TypeError(f"factory is {factory!r}, it must be callable")
+    bounds = limits or Limits()
+
+    def make() -> Adapter:
+        protocol = factory()
+        check_protocol(protocol, "the factory returned")
+        return Adapter(protocol, bounds)
+
+    return make

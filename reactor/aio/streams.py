@@ -1,0 +1,201 @@
+"""FramedStream: messages for who awaits them. Law: a message is taken or it is there for the next one; none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from ..framing import BytesLike, Framing
+from ..protocol import FramedProtocol
+from ..transport import Limits
+from .adapt import adapt
+
+_MOST_WAITING = 1024  # messages: as many as one read may bring, then reading pauses until half of them are taken
+
+
+class FramedStream(FramedProtocol):
+    """One connection. `async for message in stream`, or `await stream.receive()`; `await stream.send(message)`.
+
+    A receive that is cancelled leaves its message to the next one. Whatever ended the connection is raised behind the
+    last message; its clean end ends the loop. `async with` closes it.
+    """
+
+    def __init__(self, framing: Framing, on_made: Callable[[FramedStream], object] | None = None) -> None:
+        self.framing = framing
+        self._on_made = on_made
+        self._messages: deque[bytes] = deque()
+        self._news: asyncio.Future[None] | None = None  # who waits for a message, or for the end
+        self._room: asyncio.Future[None] | None = None  # while too much waits for the peer
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._cause: BaseException | None = None
+        self._full = False
+
+    # --- for who awaits
+
+    @property
+    def peername(self) -> Any:
+        """The peer's address."""
+        return self.transport.get_extra_info("peername")
+
+    async def receive(self) -> bytes:
+        """Return the next message. Raises what ended the connection, EOFError for a clean end."""
+        while not self._messages:
+            if self._over.done():
+                raise self._cause or EOFError("the connection has ended: there are no more messages")
+            if self._news is not None:
+                raise RuntimeError("another task receives from this stream already")
+            self._news = asyncio.get_running_loop().create_future()
+            try:
+                await self._news
+            finally:
+                self._news = None
+        message = self._messages.popleft()
+        if self._full and len(self._messages) <= _MOST_WAITING // 2:
+            self._full = False
+            self.transport.resume_reading()
+        return message
+
+    def __aiter__(self) -> FramedStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await self.receive()
+        except EOFError:
+            raise StopAsyncIteration from None
+
+    async def send(self, message: BytesLike, prefix: BytesLike = b"") -> None:  # type: ignore[override]
+        """Send one message; wait while more than `Limits.high_water` bytes wait for the peer.
+
+        Raises FrameTooLarge, and has then sent nothing; what ended the connection, once it has.
+        """
+        self._check_open()
+        self._put(message, prefix)
+        await self._drain()
+
+    async def send_many(self, messages: Iterable[BytesLike]) -> None:  # type: ignore[override]
+        """Send messages, all or none, as `send()` does."""
+        self._check_open()
+        self._put_many(messages)
+        await self._drain()
+
+    async def aclose(self) -> None:
+        """Send what waits, then end, within `Limits.close_timeout` of no progress. Idempotent."""
+        self.transport.close()
+        await asyncio.shield(self._over)
+
+    async def __aenter__(self) -> FramedStream:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, asyncio.CancelledError):
+            self.transport.abort()
+        await self.aclose()
+
+    def _check_open(self) -> None:
+        if self._over.done() or self.transport.is_closing():
+            raise self._cause or ConnectionResetError("the connection has ended: nothing can be sent")
+
+    async def _drain(self) -> None:
+        while self._room is not None:
+            await asyncio.shield(self._room)
+        if self._over.done() and self._cause is not None:
+            raise self._cause
+
+    # --- for the connection
+
+    def connection_made(self, transport: Any) -> None:
+        self._put = FramedProtocol.send.__get__(self)
+        self._put_many = FramedProtocol.send_many.__get__(self)
+        if self._on_made is not None:
+            self._on_made(self)
+            self._on_made = None
+
+    def messages_received(self, messages: Iterable[bytes]) -> None:
+        self._messages.extend(messages)
+        if len(self._messages) >= _MOST_WAITING and not self._full:
+            self._full = True
+            self.transport.pause_reading()
+        self._tell()
+
+    def pause_writing(self) -> None:
+        self._room = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        self._let_send()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._cause = exc
+        self._over.set_result(None)
+        self._let_send()
+        self._tell()
+
+    def _let_send(self) -> None:
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+
+async def open_framed(
+    host: str,
+    port: int,
+    framing: Framing,
+    *,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
+    server_hostname: str | None = None,
+    **options: Any,
+) -> FramedStream:
+    """Connect, and return the stream. `options` are those of `loop.create_connection()`."""
+    loop = asyncio.get_running_loop()
+    make = adapt(lambda: FramedStream(framing), limits=limits)
+    _, adapter = await loop.create_connection(make, host, port, ssl=tls, server_hostname=server_hostname, **options)
+    return adapter.protocol  # type: ignore[no-any-return]
+
+
+async def serve_framed(
+    handler: Callable[[FramedStream], Awaitable[object]],
+    host: str,
+    port: int,
+    framing: Framing,
+    *,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
+    **options: Any,
+) -> asyncio.Server:
+    """Listen, and await `handler(stream)` in a task for each connection, which is closed when that returns.
+
+    What a handler raises is reported by the loop's exception handler, and resets its connection alone. Returns
+    asyncio's Server, which the caller closes; `options` are those of `loop.create_server()`.
+    """
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def begin(stream: FramedStream) -> None:
+        task = loop.create_task(_handle(handler, stream))
+        tasks.add(task)  # or nobody would hold it
+        task.add_done_callback(tasks.discard)
+
+    make = adapt(lambda: FramedStream(framing, begin), limits=limits)
+    return await loop.create_server(make, host, port, ssl=tls, **options)
+
+
+async def _handle(handler: Callable[[FramedStream], Awaitable[object]], stream: FramedStream) -> None:
+    """Let one connection be handled, and end it."""
+    try:
+        async with stream:
+            await handler(stream)
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as exc:
+        if exc is not stream._cause:  # how the connection ended, which is no mistake of the handler's
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": f"exception in {getattr(handler, '__qualname__', handler)}", "exception": exc}
+            )
