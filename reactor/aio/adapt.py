@@ -99,6 +99,8 @@ class Adapter(asyncio.BufferedProtocol):
         host.be_ours()
         try:
             self._stream.received(nbytes)
+        except (KeyboardInterrupt, SystemExit) as exc:
+            host.loop.call_soon(_leave_with, exc)  # uvloop takes what leaves a read for an error of the connection
         finally:
             host.be_nobodys()
             host.ring()
@@ -132,6 +134,10 @@ class Adapter(asyncio.BufferedProtocol):
         self._host.over(connection)
         sockets.close(sock, connection.reset)
         self.connection = None
+
+
+def _leave_with(exc: BaseException) -> None:
+    raise exc
 
 
 def adapt(factory: Callable[[], Any], *, limits: Limits | None = None) -> Callable[[], Adapter]:

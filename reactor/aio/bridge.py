@@ -36,6 +36,7 @@ class Bridge:
         self._later = later
         self._patience = patience  # seconds for what asyncio still has when we close
         self.full = self.ended = self.gone = False  # full: asyncio's buffer isn't empty; gone: its transport is closed
+        self._given = 0  # bytes that asyncio was given and that didn't count as sent
         self.failure: OSError | None = None
         self.reset = False
         transport.set_write_buffer_limits(high=0)  # to be told when it has a byte, and when it hasn't any more
@@ -75,12 +76,21 @@ class Bridge:
         return 0
 
     def send(self, data: bytes | bytearray | memoryview, flags: int = 0) -> int:
+        """Give asyncio bytes; they count as sent when they have left its buffer, and are offered again until then."""
         if self.gone or self.transport.is_closing():
             raise _error(errno.EPIPE)
-        if self.full:
+        if not self._given:
+            self.transport.write(data if type(data) is bytes and len(data) <= _MOST else bytes(memoryview(data)[:_MOST]))
+            self._given = min(len(data), _MOST)
+        left = self._left()
+        sent, self._given = self._given - left, left
+        if not sent:
             raise _error(errno.EAGAIN)
-        self.transport.write(data if type(data) is bytes and len(data) <= _MOST else bytes(memoryview(data)[:_MOST]))
-        return min(len(data), _MOST)
+        return sent
+
+    def _left(self) -> int:
+        """Return how many of the bytes that asyncio was given it still has. Its TLS has made them more."""
+        return min(self._given, self.transport.get_write_buffer_size()) if self.full else 0
 
     def sendmsg(self, buffers: Iterable[bytes | bytearray | memoryview], ancdata: Any = (), flags: int = 0) -> int:
         joined = bytearray()
@@ -125,7 +135,7 @@ class Bridge:
 
     def readiness(self) -> int:
         readable = self.ended or self.failure is not None
-        return (_READ if readable else 0) | (0 if self.full else _WRITE)
+        return (_READ if readable else 0) | (_WRITE if self._left() < self._given or not self.full else 0)
 
 
 def _error(code: int) -> OSError:
@@ -139,6 +149,7 @@ class BridgeSelector(selectors.BaseSelector):
         self._ring = ring
         self._keys: dict[Any, selectors.SelectorKey] = {}
         self._changed: dict[Bridge, None] = {}  # who may be ready
+        self._stuck: dict[Bridge, None] = {}  # who waits for room, and has it bit by bit before asyncio tells
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         if fileobj in self._keys:
@@ -164,7 +175,11 @@ class BridgeSelector(selectors.BaseSelector):
         return key
 
     def _read(self, bridge: Bridge, before: int, events: int) -> None:
-        """Let asyncio read, or not."""
+        """Let asyncio read, or not; know who waits for room."""
+        if events & _WRITE:
+            self._stuck[bridge] = None
+        else:
+            self._stuck.pop(bridge, None)
         if (before ^ events) & _READ and not bridge.gone:
             with suppress(RuntimeError):  # it is closing, or asyncio sees that differently
                 (bridge.transport.resume_reading if events & _READ else bridge.transport.pause_reading)()
@@ -178,12 +193,14 @@ class BridgeSelector(selectors.BaseSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = []
-        for bridge in list(self._changed):
+        for bridge in list({**self._changed, **self._stuck}):
             mask = bridge.readiness() & self._keys[bridge].events
             if mask:
                 ready.append((self._keys[bridge], mask))
             else:
-                del self._changed[bridge]
+                self._changed.pop(bridge, None)
+        if ready:
+            self._ring()  # who is ready still, behind this turn, tells nobody
         return ready
 
     def fileno(self) -> int:
@@ -193,6 +210,7 @@ class BridgeSelector(selectors.BaseSelector):
     def close(self) -> None:
         self._keys.clear()
         self._changed.clear()
+        self._stuck.clear()
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
         return self._keys

@@ -1,0 +1,92 @@
+"""asyncio's and uvloop's loops, driven turn by turn as the conformance suite drives ours."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import uvloop
+
+from reactor import Limits, aio
+from reactor.testing.conformance import Maker
+
+Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
+
+uvloop.new_event_loop().close()  # libuv opens some descriptors once, and for good
+
+
+class Driven:
+    """What the suite asks of a loop, of an asyncio loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.time = loop.time
+        self.call_soon = loop.call_soon
+        self.stop = loop.stop
+
+    def run_once(self, timeout: float) -> None:
+        """Let asyncio look once, and run what it finds; adapted connections have their turn behind that."""
+        if timeout:
+            self.loop.call_later(timeout, self.loop.stop)
+            self.loop.run_forever()
+        for _ in range(3):
+            self.loop.call_soon(self.loop.stop)
+            self.loop.run_forever()
+
+    def run(self) -> None:
+        self.loop.run_forever()
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Any:
+        return _Timer(self.loop.call_later(delay, callback, *args))
+
+    def set_exception_handler(self, handler: Callable[..., object]) -> None:
+        self.loop.set_exception_handler(handler)
+
+
+class _Timer:
+    """asyncio's, told as ours: `when` is a number."""
+
+    def __init__(self, handle: asyncio.TimerHandle) -> None:
+        self.when = handle.when()
+        self.cancel = handle.cancel
+
+
+def made_by(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], contexts: Contexts | None = None, swapped: bool = False
+) -> Maker:
+    """Return what connects two protocols over an asyncio loop."""
+
+    @contextmanager
+    def make(one: Any, other: Any, limits: Limits) -> Iterator[Any]:
+        caller, called = (other, one) if swapped else (one, other)
+        adapters: list[aio.Adapter] = []
+        loop = new_loop()
+        server_tls, client_tls = contexts or (None, None)
+
+        def noted(make: Callable[[], aio.Adapter]) -> Callable[[], aio.Adapter]:
+            return lambda: adapters.append(make()) or adapters[-1]  # type: ignore[func-returns-value]
+
+        accept = noted(aio.adapt(lambda: called, limits=limits))
+        server = loop.run_until_complete(loop.create_server(accept, "127.0.0.1", 0, ssl=server_tls))
+        host, port = server.sockets[0].getsockname()
+        dial = noted(aio.adapt(lambda: caller, limits=limits))
+        name = None if contexts is None else "reactor.test"
+        dialling = loop.create_connection(dial, host, port, ssl=client_tls, server_hostname=name)
+        connecting = loop.create_task(dialling)  # begins with the first turn
+        driven = Driven(loop)
+        try:
+            yield driven
+        finally:
+            for adapter in adapters:
+                if adapter.connection is not None:
+                    adapter.connection.abort()
+            server.close()
+            with suppress(Exception):
+                loop.run_until_complete(asyncio.wait_for(connecting, 1))
+            driven.run_once(0.01)
+            loop.close()
+
+    return make
