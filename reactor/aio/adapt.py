@@ -68,6 +68,21 @@ def host_of(loop: asyncio.AbstractEventLoop) -> Host:
     return host
 
 
+class AdaptedConnection(Connection):
+    """A connection over asyncio's transport, which may have TLS that we don't see."""
+
+    __slots__ = ()
+
+    def can_write_eof(self) -> bool:
+        transport: Any = self._sock
+        return super().can_write_eof() and bool(transport.can_end_alone())
+
+    def write_eof(self) -> None:
+        if not self.can_write_eof():
+            raise RuntimeError("write_eof() under TLS: it can't end one side alone")
+        super().write_eof()
+
+
 class Adapter(asyncio.BufferedProtocol):
     """What asyncio calls. `protocol` is the one that the factory made, `connection` its transport."""
 
@@ -83,7 +98,7 @@ class Adapter(asyncio.BufferedProtocol):
         self._bridge = Bridge(transport, host.selector, host.loop.call_later, patience)  # type: ignore[arg-type]
         peer = transport.get_extra_info("peername")
         sock: Any = self._bridge
-        self.connection = connection = Connection(
+        self.connection = connection = AdaptedConnection(
             host, sock, self.protocol, self._limits, host.memory, peer, self._over
         )
         connection.know(self._bridge.facts())
@@ -95,39 +110,36 @@ class Adapter(asyncio.BufferedProtocol):
         return self._room
 
     def buffer_updated(self, nbytes: int) -> None:
-        host = self._host
-        host.be_ours()
-        try:
-            self._stream.received(nbytes)
-        except (KeyboardInterrupt, SystemExit) as exc:
-            host.loop.call_soon(_leave_with, exc)  # uvloop takes what leaves a read for an error of the connection
-        finally:
-            host.be_nobodys()
-            host.ring()
+        self._call(self._stream.received, nbytes)
 
     def eof_received(self) -> bool:
         self._bridge.end()
         return self._bridge.transport.get_extra_info("ssl_object") is None  # TLS can't end one side alone
 
     def pause_writing(self) -> None:
-        self._bridge.room(full=True)
+        if self.connection is not None:  # TLS may pause before there is one, and when it is over
+            self._bridge.room(full=True)
 
     def resume_writing(self) -> None:
-        self._bridge.room(full=False)
+        if self.connection is not None:
+            self._bridge.room(full=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._bridge.gone = True
         self._bridge.full = False
         self._bridge.end(exc)
 
-    def _call(self, call: Callable[[], object]) -> None:
+    def _call(self, call: Callable[..., object], *args: Any) -> None:
         """Call as from inside a turn, and have one made for what follows."""
-        self._host.be_ours()
+        host = self._host
+        host.be_ours()
         try:
-            call()
+            call(*args)
+        except (KeyboardInterrupt, SystemExit) as exc:
+            host.loop.call_soon(_leave_with, exc)  # from here uvloop and TLS take it for an error of the connection
         finally:
-            self._host.be_nobodys()
-            self._host.ring()
+            host.be_nobodys()
+            host.ring()
 
     def _over(self, connection: Connection, cause: BaseException | None, sock: Any) -> None:
         """Close asyncio's transport: the connection has ended."""
@@ -144,8 +156,8 @@ def adapt(factory: Callable[[], Any], *, limits: Limits | None = None) -> Callab
     """Return a factory for `loop.create_server()`, `create_connection()` and their kin on Unix and under TLS.
 
     `factory()` makes a `Protocol` or `FramedProtocol`, which sees what it sees under a `Reactor`: callbacks, limits and
-    ends. What asyncio returns as the protocol has ours as `protocol`. Exceptions of callbacks reach the loop's exception
-    handler. asyncio's own buffer holds 64 KiB at most beside `max_write_buffer`.
+    ends. What asyncio returns as the protocol has ours as `protocol`. Exceptions of callbacks reach the loop's
+    exception handler.
     """
     if not callable(factory):
         raise TypeError(f"factory is {factory!r}, it must be callable")

@@ -39,7 +39,8 @@ class Bridge:
         self._given = 0  # bytes that asyncio was given and that didn't count as sent
         self.failure: OSError | None = None
         self.reset = False
-        transport.set_write_buffer_limits(high=0)  # to be told when it has a byte, and when it hasn't any more
+        # To be told when it has two bytes, and when it hasn't any more: asyncio's TLS takes none for too many, too.
+        transport.set_write_buffer_limits(high=1, low=0)
 
     def facts(self) -> dict[str, Any]:
         """Return what asyncio knows of the connection, TLS too."""
@@ -80,8 +81,9 @@ class Bridge:
         if self.gone or self.transport.is_closing():
             raise _error(errno.EPIPE)
         if not self._given:
-            self.transport.write(data if type(data) is bytes and len(data) <= _MOST else bytes(memoryview(data)[:_MOST]))
             self._given = min(len(data), _MOST)
+            whole = type(data) is bytes and len(data) == self._given
+            self.transport.write(data if whole else bytes(memoryview(data)[:_MOST]))
         left = self._left()
         sent, self._given = self._given - left, left
         if not sent:
@@ -98,10 +100,13 @@ class Bridge:
             joined += memoryview(chunk)[: _MOST - len(joined)]
         return self.send(bytes(joined))
 
+    def can_end_alone(self) -> bool:
+        """Whether one side can end: not under TLS."""
+        return not self.gone and bool(self.transport.can_write_eof())
+
     def shutdown(self, how: int) -> None:
-        if how != socket.SHUT_RD and not self.gone:
-            with suppress(NotImplementedError):  # under TLS
-                self.transport.write_eof()
+        if how != socket.SHUT_RD and not self.gone and self.transport.can_write_eof():
+            self.transport.write_eof()
 
     def close(self) -> None:
         """Let asyncio send what it has, in a bounded time; or reset."""
@@ -113,9 +118,9 @@ class Bridge:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
             return
-        self.transport.close()
         if self._patience is not None and self.transport.get_write_buffer_size():
             self._later(self._patience, self.transport.abort)
+        self.transport.close()
 
     # --- what asyncio tells
 
@@ -143,7 +148,7 @@ def _error(code: int) -> OSError:
 
 
 class BridgeSelector(selectors.BaseSelector):
-    """Knows when bridges are ready. Interest in reading is asyncio's reading; `ring` is called when somebody is ready."""
+    """Knows when bridges are ready. Interest in reading lets asyncio read; `ring` is called when somebody is ready."""
 
     def __init__(self, ring: Callable[[], object]) -> None:
         self._ring = ring

@@ -1,22 +1,174 @@
-"""Adapted protocols: the conformance suite over asyncio's and uvloop's transports."""
+"""Adapted protocols: the conformance suite over asyncio's and uvloop's transports, and what asyncio's side sees."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trustme
 import uvloop
 from aio.driven import made_by
+from conftest import needs_extension
 
+from reactor import FramedProtocol, Limits, aio
 from reactor.testing import check_transport
 from reactor.testing.conformance import PROMISES
 
 LOOPS: dict[str, Callable[[], Any]] = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
+LEFT_OUT = {("uvloop", 66)}  # which ends the socket itself: uvloop's can't be asked to
 
 
-@pytest.mark.parametrize("name", LOOPS)
+@pytest.fixture(scope="module")
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    authority, server = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("reactor.test").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client
+
+
+# The pure twin over one of them: what a loop does differently is above both twins.
+WAYS = [("py", "asyncio", False), *(("c", name, sealed) for name in LOOPS for sealed in (False, True))]
+
+
+@pytest.mark.parametrize(
+    ("codec", "name", "sealed"),
+    [pytest.param(*way, marks=needs_extension if way[0] == "c" else ()) for way in WAYS],
+    indirect=["codec"],
+    ids=[f"{twin}-{name}-{'tls' if sealed else 'plain'}" for twin, name, sealed in WAYS],
+)
 @pytest.mark.parametrize("number", PROMISES, ids=lambda number: f"{number}_{PROMISES[number].check.__name__}")
-def test_an_adapted_transport_keeps_its_promise(twin: Any, name: str, number: int) -> None:
-    check_transport(made_by(LOOPS[name]), only=[number])
+def test_an_adapted_transport_keeps_its_promise(
+    twin: Any, name: str, number: int, sealed: bool, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    if (name, number) not in LEFT_OUT:
+        check_transport(made_by(LOOPS[name], contexts if sealed else None), only=[number])
+
+
+class Echo(FramedProtocol):
+    def message_received(self, message: bytes) -> None:
+        self.send(message)
+
+
+def run(main: Callable[[], Any], name: str = "asyncio") -> Any:
+    """Run a coroutine to its end on a loop of its own, which has no complaint."""
+    complaints: list[dict[str, Any]] = []
+
+    async def watched() -> Any:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        return await asyncio.wait_for(main(), 20)
+
+    loop = LOOPS[name]()
+    try:
+        loop.set_debug(name == "asyncio")
+        result = loop.run_until_complete(watched())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+    assert complaints == []
+    return result
+
+
+@pytest.fixture(params=LOOPS)
+def loops(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+async def dialled(server: asyncio.AbstractServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(*server.sockets[0].getsockname())  # type: ignore[attr-defined]
+
+
+def test_an_echo_beside_a_peer_of_asyncios_own(twin: Any, loops: str) -> None:
+    async def main() -> bytes:
+        server = await asyncio.get_running_loop().create_server(aio.adapt(Echo), "127.0.0.1", 0)
+        reader, writer = await dialled(server)
+        writer.write(b"\0\0\0\2hi\0\0\0\0")
+        answer = await reader.readexactly(10)
+        writer.close()
+        await writer.wait_closed()
+        server.close()
+        await server.wait_closed()
+        return answer
+
+    assert run(main, loops) == b"\0\0\0\2hi\0\0\0\0"
+
+
+def test_what_a_task_sends_leaves_without_any_event(twin: Any, loops: str) -> None:
+    async def main() -> bytes:
+        loop = asyncio.get_running_loop()
+        made: list[Echo] = []
+
+        def noted() -> Echo:
+            made.append(Echo())
+            return made[-1]
+
+        server = await loop.create_server(aio.adapt(noted), "127.0.0.1", 0)
+        reader, writer = await dialled(server)
+        while not (made and hasattr(made[0], "transport")):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        made[0].send(b"unasked")
+        answer = await reader.readexactly(11)
+        made[0].transport.close()
+        assert await reader.read() == b""
+        writer.close()
+        server.close()
+        await asyncio.sleep(0.01)
+        return answer
+
+    assert run(main, loops) == b"\0\0\0\7unasked"
+
+
+def test_limits_hold_as_everywhere(twin: Any, loops: str) -> None:
+    ends: list[BaseException | None] = []
+
+    class Slow(FramedProtocol):
+        def connection_lost(self, exc: BaseException | None) -> None:
+            ends.append(exc)
+
+    async def main() -> None:
+        factory = aio.adapt(Slow, limits=Limits(frame_timeout=0.05))
+        server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+        reader, writer = await dialled(server)
+        writer.write(b"\0\0")
+        with pytest.raises(ConnectionResetError):
+            await reader.readexactly(1)
+        writer.close()
+        server.close()
+        await asyncio.sleep(0.01)
+
+    run(main, loops)
+    assert "frame_timeout" in str(ends[0])
+
+
+def test_a_factory_is_judged_at_once() -> None:
+    with pytest.raises(TypeError, match="factory is 5, it must be callable"):
+        aio.adapt(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="the factory returned"):
+        aio.adapt(lambda: 5)()
+
+
+def test_a_thread_that_isnt_the_loops_is_told(twin: Any) -> None:
+    async def main() -> None:
+        made: list[Echo] = []
+
+        def noted() -> Echo:
+            made.append(Echo())
+            return made[-1]
+
+        server = await asyncio.get_running_loop().create_server(aio.adapt(noted), "127.0.0.1", 0)
+        _, writer = await dialled(server)
+        while not (made and hasattr(made[0], "transport")):
+            await asyncio.sleep(0.001)
+        with pytest.raises(RuntimeError, match="on another thread than the loop runs on"):
+            await asyncio.to_thread(made[0].send, b"x")
+        made[0].transport.abort()
+        writer.close()
+        server.close()
+        await asyncio.sleep(0.01)
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    run(main)
