@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -70,4 +71,18 @@ class Broadcast(asyncio.Protocol):
             transport.write(data)
 
 
-PROTOCOLS = {"plain": Plain, "tuned": tuned, "raw": Raw, "broadcast": Broadcast}
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send back each message, with asyncio's streams as people use them."""
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        while True:
+            header = await reader.readexactly(4)
+            writer.write(header + await reader.readexactly(int.from_bytes(header, "big")))
+            await writer.drain()
+
+
+def streams() -> asyncio.StreamReaderProtocol:
+    loop = asyncio.get_running_loop()
+    return asyncio.StreamReaderProtocol(asyncio.StreamReader(loop=loop), echo, loop=loop)
+
+
+PROTOCOLS = {"streams": streams, "plain": Plain, "tuned": tuned, "raw": Raw, "broadcast": Broadcast}

@@ -20,6 +20,7 @@ SETS = {
     "tls": [Case(50, 1, 64, "tls"), Case(50, 32, 64, "tls"), Case(10, 1, 16 << 10, "tls")],
     "unix": [Case(50, 1, 64, "unix"), Case(50, 32, 64, "unix"), Case(10, 1, 16 << 10, "unix")],
     "broadcast": [Case(300, 1, 64, "broadcast")],
+    "aio": [Case(50, 1, 64, "aio"), Case(50, 32, 64, "aio")],
     "matrix": MATRIX,
 }
 

@@ -25,6 +25,10 @@ SERVERS = {
     "unix": [FLOOR, *OURS, "asyncio_tuned", TUNED, "twisted_tuned"],
     "raw": bare("raw"),
     "broadcast": bare("broadcast"),
+    "aio": [
+        *(f"compiled:{library}_{what}" for library in ("aio", "aiouv") for what in ("messages", "streams")),
+        *(f"{library}_{what}" for library in ("asyncio", "uvloop") for what in ("tuned", "streams")),
+    ],
 }
 LEFT_OUT_IF_QUICK = ("_plain", "_reads", "aiofastuv")
 

@@ -41,7 +41,7 @@ def reactor(protocol: str, road: str, where: str) -> None:
         reactor.run()
 
 
-def on_loop(loop: Any, protocol: str, road: str, where: str) -> None:
+def on_loop(loop: Any, protocol: str, road: str, where: str, protocols: dict[str, Any] | None = None) -> None:
     """Serve on a loop of asyncio's kind."""
     from asyncio_side import PROTOCOLS
 
@@ -49,7 +49,7 @@ def on_loop(loop: Any, protocol: str, road: str, where: str) -> None:
         bytearray(1 << 20)  # glibc maps and unmaps pages for each larger read, until something as large was freed once
 
     async def serve() -> None:
-        factory: Any = PROTOCOLS[protocol]
+        factory: Any = (protocols or PROTOCOLS)[protocol]
         if road == "unix":
             server = await loop.create_unix_server(factory, where, backlog=4096)
         else:
@@ -70,6 +70,23 @@ def uvloop(*words: str) -> None:
     import uvloop
 
     on_loop(uvloop.new_event_loop(), *words)
+
+
+def aio(*words: str) -> None:
+    """reactor's protocols, adapted, on asyncio's transports."""
+    import asyncio
+
+    from aio_side import PROTOCOLS
+
+    on_loop(asyncio.new_event_loop(), *words, protocols=PROTOCOLS)
+
+
+def aiouv(*words: str) -> None:
+    """The same on uvloop's."""
+    import uvloop
+    from aio_side import PROTOCOLS
+
+    on_loop(uvloop.new_event_loop(), *words, protocols=PROTOCOLS)
 
 
 def aiofastnet(*words: str) -> None:
@@ -104,7 +121,7 @@ def twisted(protocol: str, road: str, where: str) -> None:
 
 
 LIBRARIES: dict[str, Callable[..., None]] = {
-    each.__name__: each for each in (reactor, asyncio, uvloop, aiofastnet, aiofastuv, twisted)
+    each.__name__: each for each in (reactor, asyncio, uvloop, aio, aiouv, aiofastnet, aiofastuv, twisted)
 }
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -28,6 +29,7 @@ class Host(Reactor):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self._thread = get_ident()
         self._attached: Attached | None = None
         super().__init__(BridgeSelector(self.ring), time.monotonic)
         self.set_exception_handler(lambda _, context: loop.call_exception_handler(context))
@@ -44,6 +46,19 @@ class Host(Reactor):
         """Have a turn made, from outside of one."""
         if self._attached is not None:
             self._attached.ring("ring")
+
+    def visit(self) -> None:
+        """Belong to this thread for a call of asyncio's, as in a turn."""
+        self._owner = self.runs_on[0] = self._thread
+
+    def leave(self) -> None:
+        """Let what was answered leave, and have a turn made if anything else is to be done."""
+        if self._flushes:
+            self._run_flushes()
+        self._owner = self.runs_on[0] = 0
+        attached, heap = self._attached, self._timers.heap
+        if attached is not None and (self._is_busy() or (heap and heap[0][0] < attached.wakes_at)):
+            attached.ring("leave")
 
     def take(self, connection: Connection) -> None:
         """Know a connection until it is over."""
@@ -102,15 +117,28 @@ class Adapter(asyncio.BufferedProtocol):
             host, sock, self.protocol, self._limits, host.memory, peer, self._over
         )
         connection.know(self._bridge.facts())
-        self._stream = connection.stream
+        self._received = connection.stream.received
         host.take(connection)
-        self._call(connection.start)
+        host.visit()
+        try:
+            connection.start()
+        except (KeyboardInterrupt, SystemExit) as exc:
+            host.loop.call_soon(_leave_with, exc)
+        finally:
+            host.leave()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._room
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._call(self._stream.received, nbytes)
+        host = self._host
+        host.visit()
+        try:
+            self._received(nbytes)
+        except (KeyboardInterrupt, SystemExit) as exc:
+            host.loop.call_soon(_leave_with, exc)  # from here uvloop and TLS take it for an error of the connection
+        finally:
+            host.leave()
 
     def eof_received(self) -> bool:
         self._bridge.end()
@@ -128,18 +156,6 @@ class Adapter(asyncio.BufferedProtocol):
         self._bridge.gone = True
         self._bridge.full = False
         self._bridge.end(exc)
-
-    def _call(self, call: Callable[..., object], *args: Any) -> None:
-        """Call as from inside a turn, and have one made for what follows."""
-        host = self._host
-        host.be_ours()
-        try:
-            call(*args)
-        except (KeyboardInterrupt, SystemExit) as exc:
-            host.loop.call_soon(_leave_with, exc)  # from here uvloop and TLS take it for an error of the connection
-        finally:
-            host.be_nobodys()
-            host.ring()
 
     def _over(self, connection: Connection, cause: BaseException | None, sock: Any) -> None:
         """Close asyncio's transport: the connection has ended."""

@@ -7,6 +7,7 @@ which rings. So a turn is made when a file is ready, a timer is due or somebody 
 from __future__ import annotations
 
 import asyncio
+import math
 from threading import get_ident
 from typing import Any
 
@@ -22,6 +23,7 @@ class Attached:
         self._thread = get_ident()
         self._due = False  # whether a turn is asked for
         self._timer: asyncio.TimerHandle | None = None
+        self.wakes_at = math.inf  # by the reactor's clock, when the timer is due
         self._fd = self._selectors_fd()
         reactor.host = self
         reactor.be_nobodys()
@@ -84,12 +86,13 @@ class Attached:
         waits = self._reactor.rest()
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self.wakes_at = None, math.inf
         if waits == 0 and not self._due:
             self._due = True
             self._loop.call_soon(self._loop.call_soon, self._turn)  # asyncio looks for what is ready in between
         elif waits:
             self._timer = self._loop.call_later(waits, self._turn)
+            self.wakes_at = self._reactor.time() + waits
 
 
 def attach(reactor: Reactor) -> Attached:

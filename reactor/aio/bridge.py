@@ -32,6 +32,7 @@ class Bridge:
         self, transport: Any, selector: BridgeSelector, later: Callable[..., Any], patience: float | None
     ) -> None:
         self.transport = transport
+        self._write = transport.write
         self._selector = selector
         self._later = later
         self._patience = patience  # seconds for what asyncio still has when we close
@@ -78,12 +79,15 @@ class Bridge:
 
     def send(self, data: bytes | bytearray | memoryview, flags: int = 0) -> int:
         """Give asyncio bytes; they count as sent when they have left its buffer, and are offered again until then."""
-        if self.gone or self.transport.is_closing():
+        if self.gone:
             raise _error(errno.EPIPE)
         if not self._given:
-            self._given = min(len(data), _MOST)
-            whole = type(data) is bytes and len(data) == self._given
-            self.transport.write(data if whole else bytes(memoryview(data)[:_MOST]))
+            whole = len(data) <= _MOST and type(data) is not memoryview
+            self._given = size = len(data) if whole else min(len(data), _MOST)
+            self._write(data if whole else bytes(memoryview(data)[:_MOST]))
+            if not self.full:  # as nearly always: the system has taken it
+                self._given = 0
+                return size
         left = self._left()
         sent, self._given = self._given - left, left
         if not sent:

@@ -108,8 +108,7 @@ class FramedStream(FramedProtocol):
     # --- for the connection
 
     def connection_made(self, transport: Any) -> None:
-        self._put = FramedProtocol.send.__get__(self)
-        self._put_many = FramedProtocol.send_many.__get__(self)
+        self._put, self._put_many = transport.stream.send, transport.stream.send_many
         if self._on_made is not None:
             self._on_made(self)
             self._on_made = None

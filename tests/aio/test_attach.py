@@ -119,8 +119,6 @@ def test_a_selector_without_a_descriptor_is_refused() -> None:
 
 
 def test_a_reactor_and_its_protocols_never_import_asyncio() -> None:
-    import subprocess
-    import sys
 
     program = (
         "import reactor, sys; assert 'asyncio' not in sys.modules; import reactor.aio; assert 'asyncio' in sys.modules"
