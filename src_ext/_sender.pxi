@@ -255,9 +255,11 @@ cdef class Sender:
             return self.leave_sealed()
         if self.blocked or not self.waiting:
             return 0
-        if self.queued or self.fd < 0 or (self.large is not None and PyList_GET_SIZE(self.large) > MOST_LARGE):
+        if self.queued or (self.large is not None and (self.fd < 0 or PyList_GET_SIZE(self.large) > MOST_LARGE)):
             self.settle()
             return self.send_queued()
+        if self.fd < 0:
+            return self.send_out_to_memory()
         count = send(self.fd, self.out, self.out_size, MSG_NOSIGNAL) if self.large is None else self.send_gathered()
         code = errno
         if count == self.waiting:
@@ -268,6 +270,19 @@ cdef class Sender:
             count = self.judge_send(count, code)
             if count < 0:
                 return 0
+            self.consume(count)
+        return self.note_sent(count)
+
+    cdef int send_out_to_memory(self) except -1:
+        """Send what was written into a socket in memory, with no queue: nearly always it takes all of it."""
+        cdef Py_ssize_t count = self.send_memory([PyBytes_FromStringAndSize(self.out, self.out_size)])
+        if count < 0:
+            return 0
+        if count == self.waiting:
+            self.waiting = 0
+            self.forget_out()
+        elif self.waiting:  # or whoever was called in there has dropped it
+            self.settle()
             self.consume(count)
         return self.note_sent(count)
 

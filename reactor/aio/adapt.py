@@ -53,11 +53,18 @@ class Host(Reactor):
 
     def leave(self) -> None:
         """Let what was answered leave, and have a turn made if anything else is to be done."""
-        if self._flushes:
-            self._run_flushes()
+        flushes = self._flushes
+        while flushes:
+            flush = flushes.popleft()
+            try:
+                flush()
+            except BaseException as exc:
+                self._callback_raised(exc, flush)
         self._owner = self.runs_on[0] = 0
         attached, heap = self._attached, self._timers.heap
-        if attached is not None and (self._is_busy() or (heap and heap[0][0] < attached.wakes_at)):
+        if attached is None:
+            return
+        if self._ready or self._closes or self._look is not None or (heap and heap[0][0] < attached.wakes_at):
             attached.ring("leave")
 
     def take(self, connection: Connection) -> None:

@@ -123,11 +123,9 @@ class Turn:
 
     def rest(self) -> float | None:
         """Return for how many seconds there is nothing to do, if nothing happens; None: for ever."""
-        return 0 if self._is_busy() else self._until_due(None)
-
-    def _is_busy(self) -> bool:
-        """Whether there is something to do at once."""
-        return bool(self._ready or self._due or self._flushes or self._closes or self._look is not None)
+        if self._ready or self._due or self._flushes or self._closes or self._look is not None:
+            return 0
+        return self._until_due(None)
 
     def _run_events(self, ready: Ready) -> None:
         """Call who is ready, unless an earlier callback of this turn gave that up."""
