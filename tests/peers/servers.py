@@ -39,13 +39,14 @@ def directory_of(user: str | None) -> Iterator[Path]:
 
 
 @contextmanager
-def running(command: list[str], ready: str, user: str | None = None) -> Iterator[None]:
-    """Run a server until the end of `with`; it runs for others when its log says `ready`."""
+def running(command: list[str], ready: str | None, user: str | None = None) -> Iterator[None]:
+    """Run a server until the end of `with`, which begins when its log says `ready`; None where it says nothing."""
     quiet, log = subprocess.DEVNULL, subprocess.PIPE
     process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=log, cwd="/", **identity(user))
     try:
-        said = _until(process, ready)
-        assert ready in said, f"{command[0]} ended: {said}"
+        if ready is not None:
+            said = _until(process, ready)
+            assert ready in said, f"{command[0]} ended: {said}"
         yield
     finally:
         _stop(process)
