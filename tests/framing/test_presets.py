@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import sys
 from dataclasses import dataclass, replace
@@ -218,7 +219,7 @@ def test_it_survives_a_pickle(wire: Wire) -> None:
 def test_every_preset_has_its_stream_and_says_its_source() -> None:
     assert {wire.name.partition("-")[0] for wire in WIRES} == set(presets.__all__)
     own = set(presets.__all__) - {"length_includes_header"}
-    assert [name for name in own if "\n    Source: " not in (getattr(presets, name).__doc__ or "")] == []
+    assert [name for name in own if "\nSource: " not in (inspect.getdoc(getattr(presets, name)) or "")] == []
 
 
 # --- limits
