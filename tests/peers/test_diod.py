@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -64,7 +65,7 @@ class Client(FramedProtocol):
         self.kinds.append(kind)
         if kind == _VERSION:
             self.decoder.max_frame_length = int.from_bytes(message[3:7], "little") - 4
-            self.ask(_ATTACH, number(0), _NO_FID, text("root"), text(self.directory), number(0))
+            self.ask(_ATTACH, number(0), _NO_FID, text(""), text(self.directory), number(os.geteuid()))
         elif kind == _ATTACH:
             self.ask(_WALK, number(0), number(1), number(1, 2), text("file"))
         elif kind == _WALK:
