@@ -64,8 +64,8 @@ RANKS = [
     {"aio.adapt"},
     {"aio.streams"},
     {"aio"},
-    {"cli.failure", "cli.round_trips"},
-    {"cli.options"},
+    {"cli.failure", "cli.paint", "cli.round_trips"},
+    {"cli.options", "cli.pcap"},
     {"cli.load", "cli.echo", "cli.send", "cli.dump", "cli.bench_asyncio", "cli.bench_load"},
     {"cli.demo", "cli.bench_servers"},
     {"cli.bench_race"},
@@ -74,7 +74,7 @@ RANKS = [
     {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
-PARTS = {"receiving", "sending", "_receiver_py", "_sender_py", "_chunk_py"}  # of connection, of stream, of codec
+PARTS = {"receiving", "sending", "_receiver_py", "_sender_py", "_chunk_py", "bridge"}  # of connection, stream, codec, adapt
 FRAMING_MUST_NOT_SEE = {"socket", "selectors", "time", "asyncio", "threading", "ssl"}
 
 

@@ -7,7 +7,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from typing import Any
 
-from ..framing import Framing
+from ..framing import Framing, presets
 from ..transport import Limits
 from ..transport.address import TCPAddress, parse_address
 from .failure import MISUSED, Failure
@@ -33,17 +33,60 @@ def add_header(parser: ArgumentParser) -> None:
     group.add_argument("--strip", type=int, metavar="N", help="bytes not shown of each frame (default: its header)")
 
 
+def add_preset(parser: ArgumentParser) -> None:
+    """Add the options for framings by their names; `framing_from` reads the first, `first_from` the other."""
+    group = parser.add_argument_group("presets", "in place of the options above; " + ", ".join(presets.__all__))
+    group.add_argument("--preset", type=_preset, metavar="NAME", help="the framing of a protocol")
+    group.add_argument(
+        "--first",
+        metavar="NAME|BYTES",
+        help="what comes before: one message of this preset, or so many bytes (of who opened the stream, with --pcap)",
+    )
+
+
+def _preset(text: str) -> str:
+    name = text.replace("-", "_")
+    if name not in presets.__all__:
+        raise ArgumentTypeError(f"{text!r} is no preset: there are {', '.join(presets.__all__)}")
+    return name
+
+
+def first_from(args: Namespace) -> list[Framing]:
+    """Return the framing of what comes before the messages, if something does."""
+    if args.first is None:
+        return []
+    try:
+        if args.first.isdecimal():
+            return [Framing.fixed(int(args.first))]
+        return [getattr(presets, _preset(args.first))()]
+    except (ArgumentTypeError, ValueError) as exc:
+        raise Failure(f"--first: {exc}", MISUSED) from None
+
+
 def framing_from(args: Namespace, max_frame_length: int | None = None) -> Framing:
     """Return the framing that the options describe; `max_frame_length` counts where the user gave none."""
     given: dict[str, Any] = {name: value for name, value in vars(args).items() if name in _FIELDS and value is not None}
     if max_frame_length is not None:
         given.setdefault("max_frame_length", max_frame_length)
+    if preset := getattr(args, "preset", None):
+        return _framing_of(preset, args.varint, given)
     if args.varint and given.keys() & {"length_field_length", "byteorder"}:
         raise Failure("--varint has neither --length-field-length nor --byteorder", MISUSED)
     try:
         return Framing.varint(**given) if args.varint else Framing(**given)
     except ValueError as exc:
         raise Failure(str(exc), MISUSED) from None
+
+
+def _framing_of(preset: str, varint: bool, given: dict[str, Any]) -> Framing:
+    """Return a preset's framing, which takes its limit from the options and nothing else."""
+    if varint or given.keys() - {"max_frame_length"}:
+        raise Failure("--preset says all of the framing: of its options only --max-frame-length goes with it", MISUSED)
+    try:
+        framing: Framing = getattr(presets, preset)(**given)
+    except ValueError as exc:
+        raise Failure(str(exc), MISUSED) from None
+    return framing
 
 
 def framing_arguments(framing: Framing) -> list[str]:

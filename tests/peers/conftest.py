@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from conftest import TWINS
 from helpers import run_until
 
 from reactor import Reactor
 
 Start = Callable[[list[str]], "Peer"]
 Run = Callable[..., "Peer"]
+Example = Callable[..., "subprocess.CompletedProcess[str]"]
 
 _GRACE = 10.0  # seconds for a process to go after the end of its output
 
@@ -92,6 +94,20 @@ def erlang(start: Start, monkeypatch: pytest.MonkeyPatch) -> Run:
         missing("Erlang isn't installed: Debian's erlang-base has it")
     monkeypatch.setenv("ERL_CRASH_DUMP_SECONDS", "0")  # a program that fails leaves no file behind
     return lambda program, *args: start([erl, "-noshell", "-noinput", "-eval", program, "-extra", *map(str, args)])
+
+
+@pytest.fixture(params=TWINS)
+def example(request: pytest.FixtureRequest) -> Example:
+    """Run one of examples/ to its end, over each twin."""
+    root = Path(__file__).parent.parent.parent
+    environ = {**os.environ, "PYTHONPATH": str(root), "PYTHONIOENCODING": "utf-8"}
+    environ["REACTOR_EXTENSION"] = "1" if request.param == "c" else "0"
+
+    def run(name: str, *args: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "error", str(root / "examples" / name), *map(str, args)]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, encoding="utf-8", timeout=60)
+
+    return run
 
 
 def missing(reason: str) -> NoReturn:

@@ -1,11 +1,14 @@
-"""Our side of a conversation with a peer: two ways to echo, and a client that remembers."""
+"""Our side of a conversation with a peer: two ways to echo, a client that remembers, a loop beside one that blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from reactor import FramedProtocol, Framing
+from helpers import run_until
+
+from reactor import FramedProtocol, Framing, Reactor
 
 
 class Echo(FramedProtocol):
@@ -71,3 +74,22 @@ class Talker(FramedProtocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         self.ended = True
         self.lost = exc
+
+
+def asked(net: Reactor, ask: Callable[[], Any]) -> Any:
+    """Let a client that blocks ask on another thread, while the loop runs here; return or raise what it did."""
+    outcome: list[Any] = []
+
+    def act() -> None:
+        try:
+            outcome[:] = ask(), None
+        except BaseException as exc:
+            outcome[:] = None, exc
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    run_until(net, lambda: not thread.is_alive())
+    answer, failure = outcome
+    if failure is not None:
+        raise failure
+    return answer

@@ -1,0 +1,96 @@
+"""The examples: short, and one that needs nobody else runs here. tests/peers has those that talk to real servers."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import TWINS
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+MEBIBYTE = 1 << 20
+PATIENCE = 100
+
+# Runs an example, then tells the most memory that it ever had.
+WRAPPED = """
+import pathlib, re, runpy, sys
+sys.argv = sys.argv[1:]
+try:
+    runpy.run_path(sys.argv[0], run_name="__main__")
+finally:
+    status = pathlib.Path("/proc/self/status").read_text() if sys.platform == "linux" else "VmHWM: 0 kB"
+    print("peak", re.search(r"VmHWM:\\s*(\\d+)", status)[1], file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.name for path in EXAMPLES])
+def test_an_example_has_less_than_80_lines_and_says_how_it_is_called(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 80
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, path], env=environ, capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1
+    assert f"python examples/{path.name}" in done.stderr
+
+
+# --- send_file.py
+
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture(params=TWINS)
+def start(request: pytest.FixtureRequest) -> Start:
+    """Start send_file.py, over each twin."""
+    twin = "1" if request.param == "c" else "0"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "REACTOR_EXTENSION": twin}
+    command = [sys.executable, "-W", "error", "-c", WRAPPED, str(ROOT / "examples" / "send_file.py")]
+    pipe = subprocess.PIPE
+
+    def start(*args: object) -> subprocess.Popen[str]:
+        return subprocess.Popen([*command, *map(str, args)], env=environ, stdout=pipe, stderr=pipe, text=True)
+
+    return start
+
+
+def send(start: Start, source: Path, target: Path) -> list[int]:
+    """Send a file from one process to another, and return the peak memory of both in bytes."""
+    with start("receive", "127.0.0.1", 0, target) as receiver:
+        assert receiver.stdout is not None
+        port = receiver.stdout.readline().split()[-1]
+        with start("send", "127.0.0.1", port, source) as sender:
+            told, errors = sender.communicate(timeout=PATIENCE)
+        _, other_errors = receiver.communicate(timeout=PATIENCE)
+    assert (told, sender.returncode, receiver.returncode) == (f"{source.stat().st_size} bytes came\n", 0, 0), errors
+    return [1024 * int(each.split()[-1]) for each in (errors, other_errors)]
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 16, (1 << 16) + 1])
+def test_a_small_file_arrives(start: Start, tmp_path: Path, size: int) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(random.Random(size).randbytes(size))
+    send(start, source, target)
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_a_file_of_64_mebibytes_arrives_in_the_memory_of_a_small_one(start: Start, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"a small file")
+    small = send(start, source, target)
+    source.write_bytes(random.Random(64).randbytes(MEBIBYTE) * 64)
+    large = send(start, source, target)
+    assert target.read_bytes() == source.read_bytes()
+    assert [after - before < 8 * MEBIBYTE for before, after in zip(small, large, strict=True)] == [True, True]
+
+
+def test_who_sends_to_nobody_is_told(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(b"nobody wants it")
+    with start("send", "127.0.0.1", 1, tmp_path / "source") as sender:
+        _, errors = sender.communicate(timeout=PATIENCE)
+    assert sender.returncode == 1
+    assert "can't connect to 127.0.0.1:1: Connection refused" in errors
