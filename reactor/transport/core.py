@@ -222,7 +222,7 @@ class Core:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
-            _report(self._loop, exc, self, self._protocol)
+            report_raised(self._loop, exc, self, self._protocol)
         finally:
             self._let_go_of_all(cause)
 
@@ -328,7 +328,7 @@ class Core:
                 raise exc
             finally:
                 del exc  # or it and this frame would know each other
-        _report(self._loop, exc, self, self._protocol)
+        report_raised(self._loop, exc, self, self._protocol)
         if self._state is State.NEW:
             self._lose(exc)
         elif self._state is State.OPEN:  # else it is ending already, and that was the first cause
@@ -336,7 +336,7 @@ class Core:
             self.close()
 
 
-def _report(loop: EventLoop, exc: BaseException, transport: Any, protocol: Any) -> None:
+def report_raised(loop: EventLoop, exc: BaseException, transport: Any, protocol: Any) -> None:
     """Report an exception that a callback of `protocol` raised, naming the callback."""
     where = _where(exc) or f"a callback of {type(protocol).__qualname__}"
     loop.call_exception_handler(
