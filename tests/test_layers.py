@@ -39,13 +39,17 @@ RANKS = [
     {"transport.sockets", "transport._sender_py", "transport._receiver_py"},
     {"transport._stream_py"},
     {"transport._stream"},
-    {"transport.core", "transport.unix", "transport.resolver", "transport.linger"},
-    {"transport.receiving", "transport.sending", "transport.listener", "transport.connector"},
-    {"transport.connection"},
+    {"transport.core", "transport.unix", "transport.resolver", "transport.linger", "transport.multicast"},
+    {"transport.receiving", "transport.sending", "transport.listener", "transport.connector", "transport.udp"},
+    {"transport.connection", "transport._datagram_py"},
+    {"transport._datagram"},
+    {"transport.datagram_core"},
+    {"transport.datagram"},
     {"transport"},
     {"arguments"},
-    {"server", "dial"},
+    {"server", "dial", "lookup"},
     {"connections"},
+    {"datagrams"},
     {"reactor"},
     {"testing.clock", "testing.memory", "testing.conformance_stage"},
     {
@@ -53,7 +57,10 @@ RANKS = [
         "testing.conformance_ends",
         "testing.conformance_flow",
         "testing.conformance_messages",
+        "testing.conformance_meeting",
+        "testing.memory_datagrams",
     },
+    {"testing.conformance_datagrams"},
     {"testing.conformance"},
     {"testing"},
     {""},
@@ -67,7 +74,7 @@ RANKS = [
     {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
-PARTS = {"receiving", "sending", "_receiver_py", "_sender_py"}  # of connection, and of stream
+PARTS = {"receiving", "sending", "_receiver_py", "_sender_py", "datagram_core"}  # of connection, stream, datagram
 FRAMING_MUST_NOT_SEE = {"socket", "selectors", "time", "asyncio", "threading", "ssl"}
 
 

@@ -2,6 +2,19 @@
 
 from .clock import ManualClock
 from .conformance import check_transport
+from .conformance_datagrams import check_datagrams
 from .memory import MemorySelector, MemorySocket, memory_pair, memory_sockets
+from .memory_datagrams import MemoryDatagramSocket, memory_datagram_sockets, memory_datagrams
 
-__all__ = ["ManualClock", "MemorySelector", "MemorySocket", "check_transport", "memory_pair", "memory_sockets"]
+__all__ = [
+    "ManualClock",
+    "MemoryDatagramSocket",
+    "MemorySelector",
+    "MemorySocket",
+    "check_datagrams",
+    "check_transport",
+    "memory_datagram_sockets",
+    "memory_datagrams",
+    "memory_pair",
+    "memory_sockets",
+]
