@@ -53,7 +53,7 @@ def twin(codec: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return codec
 
 
-@pytest.fixture(params=["py"])
+@pytest.fixture(params=TWINS)
 def mechanism(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Let every datagram endpoint use one twin."""
     module = importlib.import_module(f"reactor.transport._datagram_{request.param}")

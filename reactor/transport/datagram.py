@@ -287,6 +287,8 @@ class DatagramEndpoint(DatagramCore):
         self._tell()
         self._loop.call_soon(self.start)
         self._loop.call_soon(self._tell_errors)
+        if self._datagrams.reading:
+            self._loop.call_soon(self._datagrams.receive)  # which may have some in hand
         self._stop_holding()
         if self._datagrams.full:
             self._hold_off()

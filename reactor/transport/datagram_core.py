@@ -34,7 +34,7 @@ class DatagramCore:
 
     __slots__ = (
         "__weakref__", "_cause", "_datagrams", "_deadlines", "_errors", "_extra", "_finished", "_high", "_hold",
-        "_holding", "_limits", "_loop", "_low", "_on_end", "_peer", "_protocol", "_sock", "_state", "_watch",
+        "_holding", "_limits", "_loop", "_low", "_memory", "_on_end", "_peer", "_protocol", "_sock", "_state", "_watch",
         "_writing_paused", "made", "sendto",
     )  # fmt: skip
 
@@ -55,16 +55,24 @@ class DatagramCore:
         self._errors: list[Exception] = []  # that the protocol isn't told of yet
         self._high, self._low = limits.high_water, limits.low_water
         self._writing_paused = self.made = self._finished = False
-        self._datagrams = _datagram.Datagrams(memory, self, loop.defer_flush, loop.runs_on)  # type: ignore[arg-type]
-        self._datagrams.protocol = protocol
-        self.sendto = self._datagrams.sendto
+        self._memory = memory
+        self._carry_by(_datagram.Datagrams)
         if isinstance(protocol, DatagramProtocol):
             protocol.transport = self  # type: ignore[assignment]  # the whole endpoint is
+
+    def _carry_by(self, kind: type[_datagram.Datagrams]) -> None:
+        """Begin with a mechanism."""
+        loop = self._loop
+        self._datagrams = kind(self._memory, self, loop.defer_flush, loop.runs_on)  # type: ignore[arg-type]
+        self._datagrams.protocol = self._protocol
+        self.sendto = self._datagrams.sendto
         self._tell()
 
     def open(self, sock: Any) -> None:
         """Go on with a socket: `connection_made` comes in the next turn, and behind it what the socket has."""
         connected, self._peer = udp.peer_of(sock)
+        if type(self._datagrams) is not (kind := _datagram.carrier_of(sock)):
+            self._carry_by(kind)
         self._watch = self._loop.watch(sock, nothing_to_do, nothing_to_do)
         self._datagrams.attach(sock, connected, self._peer)
         self._watch.on_read = self._datagrams.receive

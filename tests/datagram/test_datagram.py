@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import gc
+import importlib
+import inspect
 import itertools
 import os
 import weakref
 from typing import Any
 
 import pytest
+from conftest import needs_extension
 from datagram.cast import Datagrams
 from helpers import elsewhere_in_a_turn
 
@@ -408,6 +411,17 @@ def test_a_repr_tells_state_and_addresses(loop: EventLoop, pair: Any) -> None:
     one.endpoint.abort()
     settle(loop)
     assert repr(one.endpoint).startswith("<DatagramEndpoint lost")
+
+
+@needs_extension
+def test_the_twins_of_the_mechanism_have_the_same_face() -> None:
+    pure, compiled = (importlib.import_module(f"reactor.transport._datagram_{each}").Datagrams for each in ("py", "c"))
+    for name in (name for name in dir(pure) if not name.startswith("_")):
+        assert hasattr(compiled, name), name
+        if callable(getattr(pure, name)):
+            ours, theirs = (list(inspect.signature(getattr(each, name)).parameters) for each in (pure, compiled))
+            assert ours == theirs, name
+    assert inspect.cleandoc(pure.sendto.__doc__) in inspect.cleandoc(compiled.sendto.__doc__)
 
 
 def test_it_has_all_that_asyncios_transport_has() -> None:

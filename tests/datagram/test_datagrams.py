@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from datagram.cast import DatagramEcho, Datagrams, address_of
 from helpers import Fork, in_child, open_files, run_until
+from testing.test_conformance import has_ipv6
 
 from reactor import DatagramProtocol, Limits, Protocol, Reactor
 
 pytestmark = pytest.mark.usefixtures("mechanism")
 LOCAL = "127.0.0.1"
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
 
 
 def exchange(net: Reactor, endpoint: Any, ours: Datagrams, data: bytes = b"hello") -> None:
@@ -91,6 +93,55 @@ def test_what_the_kernel_had_no_room_for_is_counted_to_the_datagram(net: Reactor
     run_until(net, lambda: len(slow.came) + server.datagrams_missed == 5000)
     assert server.datagrams_missed > 0
     assert net.stats()["datagrams_missed"] == server.datagrams_missed
+
+
+@needs_ipv6
+@pytest.mark.parametrize("host", [LOCAL, "::1"])
+def test_senders_are_told_as_python_writes_them(net: Reactor, host: str) -> None:
+    ours = Datagrams()
+    address = address_of(net.bind_udp(lambda: ours, host, 0))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    peers = [socket.socket(family, socket.SOCK_DGRAM) for _ in range(10)]
+    for _ in range(3):
+        for peer in peers:
+            peer.sendto(b"x", address)
+    run_until(net, lambda: len(ours.came) == 30)
+    assert ours.senders == [(host, *peer.getsockname()[1:]) for peer in peers] * 3
+    for sender in ours.senders[:10]:
+        ours.transport.sendto(b"answer", sender)
+    net.run_once(0)
+    for peer in peers:
+        assert peer.recvfrom(100) == (b"answer", address)
+        peer.close()
+
+
+def test_more_senders_than_anybody_keeps_in_mind_are_told_apart(net: Reactor) -> None:
+    server, sent = net.bind_udp(DatagramEcho, LOCAL, 0), {}
+    peers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(300)]
+    for round_ in range(4):
+        for number, peer in enumerate(peers):
+            if round_ == 0:
+                peer.bind((f"127.0.{number % 200}.{number // 200 + 1}", 0))
+            sent[number] = b"%d of %d" % (round_, number)
+            peer.sendto(sent[number], address_of(server))
+            if number % 50 == 49:
+                net.run_once(0)
+                net.run_once(0)
+        for number, peer in enumerate(peers):
+            peer.settimeout(10)
+            assert peer.recv(100) == sent[number]
+    for peer in peers:
+        peer.close()
+
+
+def test_a_tuple_that_is_good_for_one_family_is_judged_anew_for_the_other(net: Reactor) -> None:
+    four = net.bind_udp(Datagrams, LOCAL, 0)
+    here = address_of(four)
+    four.sendto(b"x", here)
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        six = net.bind_udp(Datagrams, None, 0, sock=socket.socket(fileno=sock.detach()))
+    with pytest.raises(ValueError, match="numeric IPv6"):
+        six.sendto(b"x", here)
 
 
 # --- what is told
