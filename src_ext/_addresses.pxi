@@ -16,6 +16,10 @@ cdef inline Known *place_of(sockaddr_in6 *address) noexcept:
     return &by_address[((mixed >> 16) ^ address.sin6_port ^ (address.sin6_port >> 8)) & (KNOWN - 1)]
 
 
+cdef inline Known *place_by_object(addr) noexcept:
+    return &by_object[(<uintptr_t><PyObject *>addr >> 4) & (KNOWN - 1)]
+
+
 cdef inline bint same(sockaddr_in6 *one, sockaddr_in6 *other) noexcept:
     if one.sin6_family != other.sin6_family or one.sin6_port != other.sin6_port:
         return False
@@ -31,6 +35,7 @@ cdef object addr_of(sockaddr_in6 *address):
         return <object>known.addr
     addr = make_addr(address)
     keep(known, addr, address)
+    keep(place_by_object(addr), addr, address)  # who answers needs no other look at it
     return addr
 
 
@@ -57,7 +62,7 @@ cdef int keep(Known *known, addr, sockaddr_in6 *address) except -1:
 
 cdef int read_addr(int family, addr, sockaddr_in6 *address) except -1:
     """Write down where a datagram goes. Raises what udp.destination() raises."""
-    cdef Known *known = &by_object[(<uintptr_t><PyObject *>addr >> 4) & (KNOWN - 1)]
+    cdef Known *known = place_by_object(addr)
     if known.addr == <PyObject *>addr and known.address.sin6_family == family:
         address[0] = known.address
         return 0

@@ -85,9 +85,16 @@ class DatagramCore:
         """Call `connection_made`, and begin to read."""
         if self._state is State.NEW:
             self._move(State.OPEN)
-        if self._state is State.OPEN and not self.made:  # else nobody can watch it
-            self.made = True
-            self.call("connection_made", self)
+        if self._state is not State.OPEN or self.made:
+            return
+        connection_made = getattr(self._protocol, "connection_made", _ignored)
+        self.made = True  # once: no function of ours is between these lines, that a signal handler could end
+        try:
+            connection_made(self)
+        except BaseException as exc:
+            self.callback_raised(exc)
+        if self._state is State.OPEN:
+            self._tell()
             self.much_waits()
 
     # --- ends
@@ -156,7 +163,7 @@ class DatagramCore:
         try:
             if self.made and not self._finished:
                 self._finished = True
-                self._protocol.connection_lost(cause)
+                getattr(self._protocol, "connection_lost", _ignored)(cause)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as exc:
@@ -180,12 +187,13 @@ class DatagramCore:
     def _tell(self) -> None:
         """Let the mechanism know what it may do without asking, and the loop what to watch."""
         datagrams, state, cap = self._datagrams, self._state, self._limits.max_write_buffer
-        datagrams.reading = state is State.OPEN and self._cause is None
+        wanted = state is State.OPEN and self._cause is None
+        datagrams.reading = wanted and self.made  # before, it is watched: who can't be is never made
         may_queue = state in (State.NEW, State.OPEN) and self._cause is None
         datagrams.room = min(SEND_AT_ONCE, self._high, SEND_AT_ONCE if cap is None else cap) if may_queue else -1
         datagrams.alert = state is State.CLOSING or self._writing_paused or bool(datagrams.full)
         if self._watch is not None and state is not State.LOST:
-            self._want((self._watch.mask & EVENT_WRITE) | (EVENT_READ if datagrams.reading else 0))
+            self._want((self._watch.mask & EVENT_WRITE) | (EVENT_READ if wanted else 0))
 
     def _want(self, mask: int) -> None:
         """Be called when the socket is ready for this; a selector that can't take it ends the endpoint."""
