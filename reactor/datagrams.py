@@ -35,7 +35,8 @@ class DatagramDoors(Connections):
 
         `factory()` makes the DatagramProtocol at once; `connection_made` comes in the next turn. `broadcast`: datagrams
         to broadcast addresses may be sent. `sock`: any datagram socket, or its descriptor, in place of these, an
-        AF_UNIX one for one. It stays yours if this raises, and is the endpoint's from then on.
+        AF_UNIX one for one. It stays yours if this raises, and is the endpoint's from then on. What a receiver refuses
+        is told to who is connected to it: see `connect_udp()`.
         """
         self.check_thread("bind_udp")
         check_door(factory, None, limits)

@@ -6,6 +6,7 @@ the end of the turn. It knows no state and no limit: at the edges it asks its en
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -234,6 +235,8 @@ class Datagrams:
                 self._sock.sendto(chunk, addr)
         except OSError as exc:
             return exc
+        except (TypeError, ValueError, OverflowError) as exc:  # an address that Python doesn't take
+            return OSError(errno.EINVAL, str(exc))
         return None
 
     def drop(self) -> None:

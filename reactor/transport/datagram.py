@@ -49,6 +49,7 @@ class DatagramEndpoint(DatagramCore):
     def __init__(self, loop: EventLoop, protocol: Any, limits: Limits, memory: memoryview, on_end: OnEnd) -> None:
         self._holding: Timer | None = None  # until what found no room is tried again
         self._hold = _FIRST_HOLD
+        self._awaiting = False  # room
         super().__init__(loop, protocol, limits, memory, on_end)
 
     def open(self, sock: Any) -> None:
@@ -103,14 +104,14 @@ class DatagramEndpoint(DatagramCore):
             return
         if self._datagrams.full:
             self._await_room()
-        elif self._watch is not None and (self._watch.mask & EVENT_WRITE or self._holding is not None):
+        elif self._awaiting:
             self._stop_awaiting()
         if self._state is State.CLOSING and not self._datagrams.waiting:
             self._lose(None)
 
     def _await_room(self) -> None:
         """Try again when there is room; where that is the receiver's affair, after a while."""
-        self._datagrams.alert = True
+        self._awaiting = self._datagrams.alert = True
         if self._state is State.OPEN and (self._deadlines is None or "write_timeout" not in self._deadlines):
             self._await("write_timeout", self._limits.write_timeout)
         if self._holding is not None:
@@ -151,6 +152,7 @@ class DatagramEndpoint(DatagramCore):
             self._holding = None
 
     def _stop_awaiting(self) -> None:
+        self._awaiting = False
         if self._watch is not None:
             self._want(self._watch.mask & ~EVENT_WRITE)
         self._stop_holding()
@@ -291,6 +293,7 @@ class DatagramEndpoint(DatagramCore):
             self._loop.call_soon(self._datagrams.receive)  # which may have some in hand
         self._stop_holding()
         if self._datagrams.full:
+            self._awaiting = True
             self._hold_off()
         if self._state is State.CLOSING:
             self._await("close_timeout", self._limits.close_timeout)

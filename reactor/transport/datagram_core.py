@@ -33,9 +33,9 @@ class DatagramCore:
     """The state of a datagram endpoint and how it ends; `DatagramEndpoint` is the rest of it."""
 
     __slots__ = (
-        "__weakref__", "_cause", "_datagrams", "_deadlines", "_errors", "_extra", "_finished", "_high", "_hold",
-        "_holding", "_limits", "_loop", "_low", "_memory", "_on_end", "_peer", "_protocol", "_sock", "_state", "_watch",
-        "_writing_paused", "made", "sendto",
+        "__weakref__", "_awaiting", "_cause", "_datagrams", "_deadlines", "_errors", "_extra", "_finished", "_high",
+        "_hold", "_holding", "_limits", "_loop", "_low", "_memory", "_on_end", "_peer", "_protocol", "_sock", "_state",
+        "_watch", "_writing_paused", "made", "sendto",
     )  # fmt: skip
 
     sendto: Callable[..., None]  # the mechanism's own: a call in Python a datagram less

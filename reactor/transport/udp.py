@@ -6,6 +6,7 @@ So no SO_REUSEADDR: with it, two processes have one port on Linux, and who gets 
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 import sys
@@ -157,15 +158,26 @@ def is_its_own(exc: OSError) -> bool:
 
 def destination(family: int, addr: Any) -> Any:
     """Return where a datagram goes, as a socket takes it. A host must be numeric: looking a name up would block."""
+    if addr is None:
+        raise ValueError("sendto() needs an addr: the socket isn't connected")
+    if family == sockets.AF_UNIX:
+        return _path(addr)
     if family not in (socket.AF_INET, socket.AF_INET6):
-        if addr is None:
-            raise ValueError("sendto() needs an addr: the socket isn't connected")
-        return addr
+        return addr  # what it takes only its own system knows
     if not isinstance(addr, tuple):
-        if addr is None:
-            raise ValueError("sendto() needs an addr: the socket isn't connected")
         raise TypeError(f"addr is {addr!r}, it must be a tuple of host and port")
     return _internet(family, addr)
+
+
+def _path(addr: Any) -> str | bytes:
+    try:
+        path: str | bytes = os.fspath(addr)
+        os.fsencode(path)
+    except TypeError:
+        raise TypeError(f"addr is {addr!r}, it must be a path: a str, bytes or os.PathLike") from None
+    except ValueError:
+        raise ValueError(f"addr is {addr!r}, which can't be written as a path") from None
+    return path
 
 
 @lru_cache(maxsize=1024)  # peers come again and again: judging one costs three times as much as finding it here

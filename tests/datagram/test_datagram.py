@@ -161,6 +161,9 @@ def test_a_socket_that_says_it_has_room_and_takes_nothing_does_not_spin(
     clock.advance(1)
     settle(loop)
     assert one.theirs.came == [b"x"]
+    clock.advance(1000)
+    settle(loop)
+    assert one.ours.errors == [], "it waited for room, and has it"
 
 
 # --- what is told
@@ -238,6 +241,20 @@ def test_a_network_that_is_away_is_told_and_ends_nothing(loop: EventLoop, pair: 
     settle(loop)
     assert [each.errno for each in one.ours.errors] == [errno.ENETUNREACH]  # type: ignore[attr-defined]
     assert "datagram of 1 bytes to 'memory': Network is unreachable" in str(one.ours.errors[0])
+    assert one.theirs.came == [b"y"]
+
+
+def test_an_address_that_python_does_not_take_is_told_and_holds_up_nobody(loop: EventLoop, pair: Any) -> None:
+    def send(data: Any, flags: int = 0) -> int:
+        del one.sock.send
+        raise TypeError("a family of sockets that wants something else")
+
+    one = pair()
+    one.sock.send = send
+    one.endpoint.sendto(b"x")
+    one.endpoint.sendto(b"y")
+    settle(loop)
+    assert "something else" in str(one.ours.errors[0])
     assert one.theirs.came == [b"y"]
 
 

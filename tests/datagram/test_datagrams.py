@@ -379,6 +379,27 @@ def test_unix_receivers_that_do_not_read_hold_up_no_other(net: Reactor, tmp_path
         assert endpoint.get_write_buffer_size() == 0
 
 
+@pytest.mark.parametrize("addr", [5, ["path"], ("host", 5), "\ud800", b"with a \0 inside", "x" * 200])
+def test_a_unix_path_that_can_not_be_is_refused_or_told_and_holds_up_nobody(
+    net: Reactor, tmp_path: Path, addr: Any
+) -> None:
+    ours, other = Datagrams(), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with other:
+        other.bind(str(tmp_path / "other"))
+        other.setblocking(False)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        endpoint = net.bind_udp(lambda: ours, None, 0, sock=sock)
+        try:
+            endpoint.sendto(b"x", addr)
+        except (TypeError, ValueError) as exc:
+            assert "addr is" in str(exc)  # noqa: PT017
+        else:
+            run_until(net, lambda: ours.errors)
+        endpoint.sendto(b"others", tmp_path / "other")
+        net.run_once(0)
+        assert other.recv(100) == b"others"
+
+
 # --- ends
 
 
