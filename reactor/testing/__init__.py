@@ -4,7 +4,7 @@ from .clock import ManualClock
 from .conformance import check_transport
 from .conformance_datagrams import check_datagrams
 from .memory import MemorySelector, MemorySocket, memory_pair, memory_sockets
-from .memory_datagrams import MemoryDatagramSocket, memory_datagram_sockets, memory_datagrams
+from .memory_datagrams import MemoryDatagramSocket, memory_datagram_pair, memory_datagram_sockets
 
 __all__ = [
     "ManualClock",
@@ -14,7 +14,7 @@ __all__ = [
     "check_datagrams",
     "check_transport",
     "memory_datagram_sockets",
-    "memory_datagrams",
+    "memory_datagram_pair",
     "memory_pair",
     "memory_sockets",
 ]

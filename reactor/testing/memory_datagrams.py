@@ -80,7 +80,7 @@ def _close(_: DatagramEndpoint, cause: BaseException | None, sock: Any) -> None:
     udp.close(sock)
 
 
-def memory_datagrams(
+def memory_datagram_pair(
     loop: EventLoop, one: Any, other: Any, *, limits: Limits | None = None, capacity: int = 256
 ) -> tuple[DatagramEndpoint, DatagramEndpoint]:
     """Connect two datagram protocols in memory, on a loop with a `MemorySelector`; return their transports."""

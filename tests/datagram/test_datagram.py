@@ -17,7 +17,7 @@ from datagram.cast import Datagrams
 from helpers import elsewhere_in_a_turn
 
 from reactor import ConnectionTimeout, DatagramEndpoint, EventLoop, Limits
-from reactor.testing import ManualClock, memory_datagrams
+from reactor.testing import ManualClock, memory_datagram_pair
 
 pytestmark = pytest.mark.usefixtures("mechanism")
 DATAGRAM = bytes(1000)
@@ -34,7 +34,7 @@ class Pair:
     def __init__(self, loop: EventLoop, limits: Limits | None = None, capacity: int = 4, **on: Any) -> None:
         self.loop = loop
         self.ours, self.theirs = Datagrams(**on), Datagrams()
-        self.endpoint, self.peer = memory_datagrams(loop, self.ours, self.theirs, limits=limits, capacity=capacity)
+        self.endpoint, self.peer = memory_datagram_pair(loop, self.ours, self.theirs, limits=limits, capacity=capacity)
         self.sock: Any = self.endpoint._sock
 
     def deaf(self) -> None:
@@ -366,7 +366,7 @@ def test_a_protocol_needs_no_more_than_datagram_received(loop: EventLoop) -> Non
     came: list[bytes] = []
     made: list[Any] = []
     lost: list[Any] = []
-    one, other = memory_datagrams(loop, Least(), Least(), capacity=1)
+    one, other = memory_datagram_pair(loop, Least(), Least(), capacity=1)
     one.sendto(b"x")
     one.sendto(bytes(70_000))
     settle(loop)

@@ -12,7 +12,7 @@ import pytest
 from testing.test_conformance import has_ipv6
 
 from reactor import EventLoop, Limits, Reactor
-from reactor.testing import MemorySelector, check_datagrams, memory_datagrams
+from reactor.testing import MemorySelector, check_datagrams, memory_datagram_pair
 from reactor.testing.conformance_datagrams import PROMISES, DatagramMaker
 
 
@@ -78,7 +78,7 @@ def memory() -> DatagramMaker:
     @contextmanager
     def make(one: Any, other: Any, limits: Limits) -> Iterator[EventLoop]:
         with EventLoop(MemorySelector()) as loop:
-            both = memory_datagrams(loop, one, other, limits=limits)
+            both = memory_datagram_pair(loop, one, other, limits=limits)
             try:
                 yield loop
             finally:
