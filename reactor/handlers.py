@@ -14,7 +14,7 @@ from types import CodeType
 from typing import Any
 from weakref import ref
 
-from .protocol import DatagramProtocol, FramedProtocol, Protocol
+from .protocol import FramedProtocol, Protocol
 
 _ALL = ("connection_made", "eof_received", "connection_lost", "pause_writing", "resume_writing")
 _FRAMED = (*_ALL, "message_received", "messages_received", "piece_received", "framing_failed")
@@ -23,6 +23,7 @@ _BUFFERED = (*_ALL, "get_buffer", "buffer_updated")
 _DATAGRAMS = (
     "connection_made", "datagram_received", "error_received", "connection_lost", "pause_writing", "resume_writing",
 )  # fmt: skip
+_OF_STREAMS = ("data_received", "buffer_updated")
 _ANY_OF = ("connection_made", "data_received", "buffer_updated", "eof_received", "connection_lost")  # asyncio's words
 _EITHER = {"message_received", "messages_received"}  # who has one needs no other
 _MESSAGES = {*_EITHER, "piece_received"}
@@ -43,7 +44,7 @@ def check_protocol(protocol: object, how: str, *args: object) -> None:
         raise TypeError(f"{how % args} the class {protocol.__name__}, not an instance of it")
     if not any(hasattr(protocol, name) for name in _ANY_OF):
         raise TypeError(f"{how % args} {protocol!r}, which has no method of a protocol")
-    if isinstance(protocol, DatagramProtocol):
+    if hasattr(protocol, "datagram_received") and not any(hasattr(protocol, name) for name in _OF_STREAMS):
         raise TypeError(
             f"{how % args} {protocol!r}, which takes datagrams: they come through bind_udp() and connect_udp()"
         )

@@ -22,7 +22,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 import errno as _errno
 import os
 
-from . import _datagram_py, udp
+from . import _datagram_py, buffers, udp
 
 cdef extern from "Python.h":
     PyObject *make_bytes "PyBytes_FromStringAndSize"(const char *at, Py_ssize_t size) noexcept
@@ -84,13 +84,14 @@ cdef extern from "arpa/inet.h":
     int inet_pton(int family, const char *text, void *address)
 
 cdef enum:
-    AT_ONCE = 32  # datagrams in one call; the budget of a turn
+    AT_ONCE = 32  # datagrams in one call: the budget of a turn, but for large ones
+    FEWEST = 4
     SLOT = 65536 + 192  # bytes: no datagram of UDP is larger; off the page, or all slots would share one line of a cache
     KNOWN = 1024  # addresses that are kept, a power of 2
     FIRST_ROOM = 32
     LASTING_ROOM = 1024  # datagrams that room is kept for when all have left
 
-cdef int64_t LEAST = _datagram_py.LEAST
+cdef int64_t LEAST = _datagram_py.LEAST, READ_SIZE = buffers.READ_SIZE
 cdef int WOULD_BLOCK = _errno.EAGAIN, INTERRUPTED = _errno.EINTR
 
 cdef struct Waiting:
@@ -120,7 +121,7 @@ cdef class Datagrams:
 
     cdef public bint reading, alert
     cdef bint blocked, connected, flush_due
-    cdef int fd, family
+    cdef int fd, family, budget  # how many to take at once
     cdef public int64_t room
     cdef readonly int64_t waiting
     cdef public int64_t bytes_received, bytes_sent, datagrams_received, datagrams_sent, datagrams_dropped
@@ -138,6 +139,7 @@ cdef class Datagrams:
         self.fd = -1
         self.connected = self.blocked = True
         self.room = -1
+        self.budget = AT_ONCE
 
     def __dealloc__(self):
         forget_queue(self)
@@ -164,7 +166,7 @@ cdef class Datagrams:
             self.deliver_held()
         if not self.reading:
             return
-        count = recvmmsg(self.fd, incoming, AT_ONCE, 0, NULL)
+        count = recvmmsg(self.fd, incoming, self.budget, 0, NULL)
         if count > 0:
             self.deliver(count)
         elif errno != WOULD_BLOCK and errno != INTERRUPTED:
@@ -175,13 +177,16 @@ cdef class Datagrams:
         cdef PyObject *batch[AT_ONCE]
         cdef sockaddr_in6 origins[AT_ONCE]
         cdef int each, done = 0, came = count
+        cdef int64_t size = 1
         for each in range(came):
+            size += incoming[each].msg_len
             incoming[each].msg_hdr.msg_namelen = sizeof(sockaddr_in6)
             if each < count:
                 batch[each] = make_bytes(<char *>incoming_parts[each].iov_base, incoming[each].msg_len)
                 if batch[each] == NULL:  # no memory: it and those behind it are lost, as datagrams may be
                     PyErr_Clear()
                     count = each
+        self.budget = <int>min(<int64_t>AT_ONCE, max(<int64_t>FEWEST, READ_SIZE * came // size))
         if not self.connected:
             memcpy(origins, senders, count * sizeof(sockaddr_in6))
         try:

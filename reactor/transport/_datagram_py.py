@@ -16,7 +16,7 @@ from typing import Protocol as Interface
 
 from ..framing import BytesLike
 from . import udp
-from .buffers import snapshot
+from .buffers import READ_SIZE, snapshot
 
 AT_ONCE = 64  # datagrams in a turn at most, from one socket: a flood must not starve the others
 LEAST = 128  # bytes that a waiting datagram counts at least: what it takes in memory, however small it is
@@ -94,8 +94,9 @@ class Datagrams:
     def receive(self) -> None:
         """Deliver what has come, as far as this turn's budget goes."""
         batch, self._batch = self._batch, min(2 * self._batch, AT_ONCE)
+        left = READ_SIZE
         for taken in range(batch):
-            if not self.reading:
+            if not self.reading or left <= 0:
                 return
             try:
                 size, _, flags, addr = self._receive((self._memory,))
@@ -107,6 +108,7 @@ class Datagrams:
                 continue
             self.datagrams_received += 1
             self.bytes_received += size
+            left -= size
             self._deliver(size, flags, self._peer if self._connected else addr)
 
     def _deliver(self, size: int, flags: int, addr: Any) -> None:

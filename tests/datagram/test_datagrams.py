@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import sys
 from pathlib import Path
@@ -144,6 +145,31 @@ def test_a_tuple_that_is_good_for_one_family_is_judged_anew_for_the_other(net: R
         six.sendto(b"x", here)
 
 
+def test_a_flood_of_large_ones_leaves_others_their_turn(net: Reactor) -> None:
+    ours, turns = Datagrams(), []
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    sock.bind((LOCAL, 0))
+    endpoint = net.bind_udp(lambda: ours, None, 0, sock=sock)
+    net.run_once(0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect(address_of(endpoint))
+        for _ in range(6):
+            for _ in range(100):
+                peer.send(bytes(60_000))
+            before = len(ours.came)
+            net.run_once(0)
+            turns.append(len(ours.came) - before)
+            run_until(net, lambda: not waits(sock))
+    assert min(turns[1:]) > 0
+    assert max(turns[1:]) <= 5
+
+
+def waits(sock: socket.socket) -> bool:
+    """Whether something lies there unread."""
+    return bool(select.select([sock], [], [], 0)[0])
+
+
 # --- what is told
 
 
@@ -225,10 +251,14 @@ def test_a_product_that_takes_no_datagrams_names_its_factory(net: Reactor, produ
         net.bind_udp(the_factory, LOCAL, 0)
 
 
-def test_a_datagram_protocol_at_a_stream_door_is_named(net: Reactor) -> None:
+@pytest.mark.parametrize("kind", [Datagrams, asyncio.DatagramProtocol])
+def test_a_datagram_protocol_at_a_stream_door_is_named(net: Reactor, kind: type) -> None:
+    class Mine(kind):  # type: ignore[misc, valid-type]
+        def datagram_received(self, data: bytes, addr: Any) -> None: ...
+
     reports: list[Any] = []
     net.set_exception_handler(lambda _, context: reports.append(context["exception"]))
-    server = net.listen_tcp(Datagrams, LOCAL, 0)
+    server = net.listen_tcp(Mine, LOCAL, 0)
     with socket.create_connection(server.addresses[0]):
         run_until(net, lambda: reports)
     assert "which takes datagrams" in str(reports[0])
