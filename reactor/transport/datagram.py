@@ -100,7 +100,7 @@ class DatagramEndpoint(DatagramCore):
 
     def sent(self) -> None:
         """See what a send has left to wait for."""
-        if self._sock is None:
+        if self._sock is None or self._state is State.LOST:
             return
         if self._datagrams.full:
             self._await_room()

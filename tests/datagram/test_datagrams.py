@@ -430,6 +430,22 @@ def test_a_unix_path_that_can_not_be_is_refused_or_told_and_holds_up_nobody(
         assert other.recv(100) == b"others"
 
 
+def test_a_receiver_that_is_waited_for_keeps_no_timer_behind_the_end(net: Reactor, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(str(tmp_path / "deaf"))
+        endpoint = net.bind_udp(Datagrams, None, 0, sock=socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        for _ in range(1000):
+            endpoint.sendto(bytes(1000), str(tmp_path / "deaf"))
+        net.run_once(0)
+        assert net.stats()["timers"] > 0
+        endpoint.sendto(b"x", str(tmp_path / "deaf"))
+        endpoint.abort()
+        net.run_once(0)
+        stats = net.stats()
+        assert (stats["timers"], stats["watched"], stats["endpoints"]) == (0, 0, 0)
+        assert stats["datagrams_dropped"] + stats["datagrams_sent"] == 1001
+
+
 # --- ends
 
 
