@@ -40,6 +40,7 @@ bench: $(VENV)/bench  ## every table and picture: messages, waits, memory, accep
 	$(BIN)/python bench/bench_tail.py --json bench/out/tail.json
 	$(BIN)/python bench/bench_memory.py --json bench/out/memory.json
 	$(BIN)/python bench/bench_accept.py --json bench/out/accept.json
+	$(BIN)/python bench/bench_udp.py --json bench/out/udp.json
 	$(BIN)/python bench/bench_idle.py --json bench/out/idle.json
 	$(BIN)/python bench/bench_loop.py --json bench/out/loop.json
 	$(BIN)/python bench/charts.py
@@ -50,6 +51,7 @@ bench-quick: $(VENV)/bench  ## the same in five minutes: fewer servers and round
 	$(BIN)/python bench/bench_tail.py --quick
 	$(BIN)/python bench/bench_memory.py --quick
 	$(BIN)/python bench/bench_accept.py --quick
+	$(BIN)/python bench/bench_udp.py --quick
 	$(BIN)/python bench/bench_idle.py --quick
 	$(BIN)/python bench/bench_loop.py --quick
 	$(BIN)/pytest bench/bench_codec.py -k "keeps and 64" -q
@@ -76,7 +78,7 @@ asan: $(VENV)/ready  ## the tests over compiled twins that AddressSanitizer watc
 	    $(BIN)/pip install --quiet --no-deps --target "$$work/site" "$$work"; \
 	export PYTHONPATH="$$work/site" REACTOR_EXTENSION=1 REACTOR_FUZZ_ROUNDS=1000 PYTHONMALLOC=malloc \
 	    ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(gcc -print-file-name=libasan.so)"; \
-	$(BIN)/pytest tests/framing tests/test_protocol.py tests/fuzz tests/transport tests/road \
+	$(BIN)/pytest tests/framing tests/test_protocol.py tests/fuzz tests/transport tests/road tests/datagram \
 	    --deselect tests/transport/test_streaming.py::test_four_gibibytes_pass_in_a_few_mebibytes
 
 clean:  ## forget what was built

@@ -13,6 +13,7 @@ from setuptools.command.build_ext import build_ext
 TWINS = {
     "reactor.framing._codec_c": "src_ext/_codec_c.pyx",
     "reactor.transport._stream_c": "src_ext/_stream_c.pyx",
+    "reactor.transport._datagram_c": "src_ext/_datagram_c.pyx",
 }
 mode = os.environ.get("REACTOR_EXTENSION", "")
 

@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 STORED = HERE / "counts.json"
 YARDSTICK = "yardstick"
 COMPILED, PURE = "", "pure:"  # the twin, as it stands before a workload's name
-BY_BOTH = ("ping-pong", "pipelined", "raw, 64 B", "TLS, ping-pong")  # workloads whose names begin so
+BY_BOTH = ("ping-pong", "pipelined", "raw, 64 B", "TLS, ping-pong", "datagrams")  # workloads whose names begin so
 NAMES = [*WORK, *(PURE + name for name in WORK if name.startswith(BY_BOTH))]
 
 # How far instructions of the same code were apart (CPython 3.11): 0.1% at most in two runs on busy cores, most of them

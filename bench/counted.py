@@ -22,7 +22,7 @@ from typing import Any
 from race import CERTIFICATE
 from reactor_side import Broadcast, Messages, Raw, Reads
 
-from reactor import Framing, Protocol, Reactor
+from reactor import DatagramProtocol, Framing, Protocol, Reactor
 
 SIZE = 64
 FRAMING = Framing()
@@ -120,6 +120,41 @@ def broadcasting() -> Iterator[Callable[[], object]]:
 
         def exchange() -> None:
             peers[0].send(request)
+            for peer in peers:
+                take(reactor, peer, len(request), answer)
+
+        yield exchange
+
+
+class DatagramEcho(DatagramProtocol):
+    """Sends datagrams back."""
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.transport.sendto(data, addr)
+
+
+@contextmanager
+def datagrams() -> Iterator[Callable[[], object]]:
+    """Yield what has every peer send a datagram, makes a turn, and takes the answers.
+
+    Peers have one port and addresses of their own, so that what is remembered of them lies in one place each time.
+    """
+    request, answer, port = bytes(SIZE), bytearray(1 << 16), 0
+    with ExitStack() as stack:
+        reactor = stack.enter_context(Reactor())
+        where = reactor.bind_udp(DatagramEcho, "127.0.0.1", 0).get_extra_info("sockname")
+        turn(reactor)
+        peers = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(CONNECTIONS)]
+        for number, peer in enumerate(peers):
+            peer.bind((f"127.0.1.{number + 1}", port))
+            peer.connect(where)
+            peer.setblocking(False)
+            port = peer.getsockname()[1]
+
+        def exchange() -> None:
+            for peer in peers:
+                peer.send(request)
+            turn(reactor)
             for peer in peers:
                 take(reactor, peer, len(request), answer)
 
@@ -288,6 +323,7 @@ WORK = {
     "TLS, pipelined, a callback a message": tls_echo(SMALL * BATCH, BATCH, 10),
     "TLS, 16 KiB": tls_echo(LARGE),
     "broadcast": Work(broadcasting, CONNECTIONS),
+    "datagrams": Work(datagrams, CONNECTIONS),
     "accept": Work(lambda: accepting(ACCEPTED), ACCEPTED),
     "accept, TLS": Work(lambda: accepting(1, is_tls=True), 1, 20),
     "idle turn": Work(idle, 1, 1000),

@@ -11,10 +11,10 @@ from .errors import (
 )
 from .framing import Decoder, Framing, Piece, presets
 from .loop import EventLoop, Handle, Timer
-from .protocol import FramedProtocol, Protocol, Transport
+from .protocol import DatagramProtocol, DatagramTransport, FramedProtocol, Protocol, Transport
 from .reactor import Reactor
 from .server import Drained, Server
-from .transport import EXTENSION, Backoff, Connection, Connector, Limits
+from .transport import EXTENSION, Backoff, Connection, Connector, DatagramEndpoint, Limits
 
 __version__ = "0.1.0"
 
@@ -24,6 +24,9 @@ __all__ = [
     "Connection",
     "ConnectionTimeout",
     "Connector",
+    "DatagramEndpoint",
+    "DatagramProtocol",
+    "DatagramTransport",
     "Decoder",
     "Drained",
     "EventLoop",

@@ -43,6 +43,18 @@ def check_connecting(on_failure: object, retry: object, server_hostname: object,
         _check_stream(sock)
 
 
+def check_datagrams(on_failure: object, sock: object, **flags: object) -> None:
+    """Judge what `bind_udp` and `connect_udp` are given beside their address."""
+    check_callable("on_failure", on_failure)
+    for name, flag in flags.items():
+        if not isinstance(flag, (bool, int)):
+            raise TypeError(f"{name} is {flag!r}, it must be a bool")
+    if sock is not None and not _is_int(sock):
+        _check_socket(sock)
+        if sock.type != socket.SOCK_DGRAM:  # type: ignore[attr-defined]
+            raise ValueError(f"sock is {sock!r}, it must be a datagram socket")
+
+
 def check_callable(name: str, value: object) -> None:
     """Refuse what can't be called and isn't None, and of which a call would run nothing."""
     if value is not None and not callable(value):
@@ -68,6 +80,10 @@ def path_of(path: Any) -> str:
 def _check_stream(sock: object) -> None:
     if isinstance(sock, ssl.SSLSocket):
         raise TypeError("sock is an ssl.SSLSocket: give the plain socket, and the context as tls=")
+    _check_socket(sock)
+
+
+def _check_socket(sock: object) -> None:
     if not isinstance(sock, socket.socket):
         raise TypeError(f"sock is {sock!r}, it must be a socket.socket")
 

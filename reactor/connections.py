@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from itertools import chain
 from typing import Any
 
+from .lookup import Lookup
 from .loop import EventLoop
 from .server import Server
-from .transport import Connection, Connector, sockets
+from .transport import Connection, Connector, DatagramEndpoint, datagram, sockets, udp
 from .transport.buffers import read_memory
 from .transport.connection import TRAFFIC
 from .transport.linger import Linger, Lingers
@@ -17,7 +18,7 @@ from .transport.linger import Linger, Lingers
 _WAITS = ("connect", "handshake", "idle", "read", "frame", "write", "close")  # of `Limits`, each a timeout
 _COUNTED = (
     "accepted", "refused_max_connections", "refused_max_per_peer", "shed", "handshake_failures", "partial_sends",
-    "pauses_reading", "pauses_writing", *(f"timeouts_{wait}" for wait in _WAITS),
+    "pauses_reading", "pauses_writing", "datagrams_cut", "datagram_errors", *(f"timeouts_{wait}" for wait in _WAITS),
 )  # fmt: skip
 
 
@@ -29,6 +30,7 @@ class Connections(EventLoop):
         self._servers: dict[Server, None] = {}  # those too that are closed and have connections
         self._connectors: set[Connector] = set()
         self._dialled: dict[Connection, None] = {}  # connections that no server has
+        self._endpoints: dict[DatagramEndpoint, Lookup | None] = {}  # each with the lookup of its name
         self._lingers = Lingers(self, self._memory, self._lingered)
         self._in_hand: socket.socket | None = None  # has no connection yet, while the factory is called
         self._closing = False
@@ -48,6 +50,16 @@ class Connections(EventLoop):
             return None
         return self._lingers.add(sock, server)
 
+    def _let_go_of_datagrams(self, endpoint: DatagramEndpoint, sock: socket.socket | None) -> None:
+        """Forget an endpoint that is over."""
+        lookup = self._endpoints.pop(endpoint, None)
+        if lookup is not None:
+            lookup.close()
+        endpoint.leave_traffic()
+        if sock is not None:
+            udp.close(sock)
+            self._descriptor_freed()
+
     def _lingered(self, linger: Linger, server: Server | None) -> None:
         if server is not None:
             server.lingered(linger)
@@ -63,28 +75,37 @@ class Connections(EventLoop):
             server.mend()
         for connection in list(self._dialled):
             connection.mend()
+        for endpoint in list(self._endpoints):
+            endpoint.mend()
 
     def stats(self) -> dict[str, int]:
         """Return the loop's counters and sizes, and those of connections and servers.
 
-        - Now: `connections`, and `servers` that listen.
+        - Now: `connections`, `servers` that listen, and datagram `endpoints`.
         - Who came: `accepted`; `refused`, the sum of `refused_max_connections` and `refused_max_per_peer`; `shed`, when
           descriptors ran out; `handshake_failures` of TLS at servers.
         - Traffic: `bytes_received` and `bytes_sent`, of the wire; `frames_received`, each piece of a streamed one too;
           `frames_sent` by `send()` and `send_many()`, unless a class has its own; `writes_dropped` while a connection
           stood; `partial_sends`, behind which bytes wait for the peer; `pauses_reading` and `pauses_writing`.
+        - Datagrams, whose bytes are in those above: `datagrams_received` and `datagrams_sent`; `datagrams_dropped` for
+          want of room to wait; `datagrams_missed`, which found the kernel's queue full, where the system tells;
+          `datagrams_cut`, larger than what is read at once; `datagram_errors`, told to `error_received`.
         - What ran out: `timeouts_connect` and so on, for each timeout of `Limits`.
         """
         traffic = chain((each.traffic() for each in self._dialled), *(server.traffic() for server in self._servers))
         ended = [self.counts[name] for name in TRAFFIC]
-        counts = {name: self.counts[name] for name in _COUNTED}
+        counts = {name: self.counts[name] for name in (*_COUNTED, *datagram.TRAFFIC)}
+        counts.update(zip(TRAFFIC, map(sum, zip(ended, *traffic, strict=True)), strict=True))
+        for endpoint in self._endpoints:
+            for name, count in zip(datagram.TRAFFIC, endpoint.traffic(), strict=True):
+                counts[name] += count
         return {
             **super().stats(),
             "connections": len(self._dialled) + sum(server.connections for server in self._servers),
             "servers": sum(not server.closed for server in self._servers),
+            "endpoints": len(self._endpoints),
             "refused": counts["refused_max_connections"] + counts["refused_max_per_peer"],
             **counts,
-            **dict(zip(TRAFFIC, map(sum, zip(ended, *traffic, strict=True)), strict=True)),
         }
 
     def _abandon(self) -> None:
@@ -103,7 +124,12 @@ class Connections(EventLoop):
             connector.abandon()
         for connection in self._dialled:
             connection.abandon()
+        for endpoint, lookup in self._endpoints.items():
+            endpoint.abandon()
+            if lookup is not None:
+                lookup.close()
         self._connectors.clear()
+        self._endpoints.clear()
         self._dialled.clear()
         self._lingers.abandon()
 
@@ -144,6 +170,8 @@ class Connections(EventLoop):
             server.abort()
         for connection in list(self._dialled):
             connection.abort()
+        for endpoint in list(self._endpoints):
+            endpoint.abort()
 
     def _run_all_closes(self) -> None:
         """Let every end happen, also behind one that left with SystemExit."""

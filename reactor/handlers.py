@@ -20,15 +20,20 @@ _ALL = ("connection_made", "eof_received", "connection_lost", "pause_writing", "
 _FRAMED = (*_ALL, "message_received", "messages_received", "piece_received", "framing_failed")
 _BYTES = (*_ALL, "data_received")
 _BUFFERED = (*_ALL, "get_buffer", "buffer_updated")
+_DATAGRAMS = (
+    "connection_made", "datagram_received", "error_received", "connection_lost", "pause_writing", "resume_writing",
+)  # fmt: skip
+_OF_STREAMS = ("data_received", "buffer_updated")
 _ANY_OF = ("connection_made", "data_received", "buffer_updated", "eof_received", "connection_lost")  # asyncio's words
 _EITHER = {"message_received", "messages_received"}  # who has one needs no other
 _MESSAGES = {*_EITHER, "piece_received"}
 _ALMOST_OTHERS = {"pause_writing", "resume_writing", "get_buffer"}  # not far from names that are right
-_ALONE = {"eof_received"}  # called without an argument
+_ARGUMENTS = {"eof_received": 0, "datagram_received": 2}  # all others are called with one
 _CLOSE = 0.9  # of difflib: a letter or two
 _NOT_USERS = {"builtins", "typing", "asyncio.protocols", Protocol.__module__}
 
 good: set[ref[type]] = set()  # classes that were judged
+good_for_datagrams: set[ref[type]] = set()
 
 
 def check_protocol(protocol: object, how: str, *args: object) -> None:
@@ -39,16 +44,33 @@ def check_protocol(protocol: object, how: str, *args: object) -> None:
         raise TypeError(f"{how % args} the class {protocol.__name__}, not an instance of it")
     if not any(hasattr(protocol, name) for name in _ANY_OF):
         raise TypeError(f"{how % args} {protocol!r}, which has no method of a protocol")
+    if hasattr(protocol, "datagram_received") and not any(hasattr(protocol, name) for name in _OF_STREAMS):
+        raise TypeError(
+            f"{how % args} {protocol!r}, which takes datagrams: they come through bind_udp() and connect_udp()"
+        )
     check_handlers(type(protocol))
 
 
-def check_handlers(kind: type) -> None:
+def check_datagram_protocol(protocol: object, how: str, *args: object) -> None:
+    """Raise TypeError if what was given can't take datagrams; `how` as above."""
+    if ref(type(protocol)) in good_for_datagrams:
+        return
+    if isinstance(protocol, type):
+        raise TypeError(f"{how % args} the class {protocol.__name__}, not an instance of it")
+    if not hasattr(protocol, "datagram_received"):
+        raise TypeError(f"{how % args} {protocol!r}, which has no datagram_received: a DatagramProtocol is needed")
+    check_handlers(type(protocol), datagrams=True)
+
+
+def check_handlers(kind: type, datagrams: bool = False) -> None:
     """Raise TypeError if something of a protocol's class is a mistake."""
     users = [each for each in kind.__mro__ if each.__module__ not in _NOT_USERS]
     has = {name for each in users for name in vars(each)}
     named = {name for each in users for value in vars(each).values() for name in _names(value)}
     framed = issubclass(kind, FramedProtocol)
     words = _FRAMED if framed else _BUFFERED if hasattr(kind, "buffer_updated") else _BYTES
+    if datagrams:
+        words, framed = _DATAGRAMS, False
     for word in words:
         if word != "message_received" or "messages_received" not in has:  # else it is called as the user likes
             _check_runs(kind, word)
@@ -59,8 +81,9 @@ def check_handlers(kind: type) -> None:
         )
     for name in has - named - set(words):
         _check_spelling(kind, name, [word for word in words if not has & (_EITHER if word in _EITHER else {word})])
+    judged = good_for_datagrams if datagrams else good
     if any(hasattr(kind, word) for word in words):  # else it is one because of what an instance has
-        good.add(ref(kind, good.discard))
+        judged.add(ref(kind, judged.discard))
 
 
 def _check_runs(kind: type, word: str) -> None:
@@ -90,7 +113,7 @@ def _is_typo(function: Any, name: str, word: str) -> bool:
     if not inspect.isfunction(function):
         return False
     try:
-        inspect.signature(function).bind(*[None] * (1 if word in _ALONE else 2))
+        inspect.signature(function).bind(*[None] * (1 + _ARGUMENTS.get(word, 1)))
     except TypeError:
         return False
     return True

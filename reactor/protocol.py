@@ -74,6 +74,29 @@ class Transport(Interface):
     ) -> None: ...
 
 
+class DatagramTransport(Interface):
+    """What a datagram protocol may ask of its transport: asyncio's `DatagramTransport`, and multicast.
+
+    `reactor.DatagramEndpoint` is the class, and its docstrings say what each does.
+    """
+
+    def sendto(self, data: BytesLike, addr: Any = None) -> None: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+    def is_closing(self) -> bool: ...
+    def get_extra_info(self, name: str, default: Any = None) -> Any: ...
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+    def get_write_buffer_limits(self) -> tuple[int, int]: ...
+    def get_write_buffer_size(self) -> int: ...
+    def set_protocol(self, protocol: Any) -> None: ...
+    def get_protocol(self) -> Any: ...
+    def join_group(self, group: str, interface: str | int | None = None, *, source: str | None = None) -> None: ...
+    def leave_group(self, group: str, interface: str | int | None = None, *, source: str | None = None) -> None: ...
+    def set_multicast(
+        self, ttl: int | None = None, loop: bool | None = None, interface: str | int | None = None
+    ) -> None: ...
+
+
 class Protocol:
     """Bytes as they come. `connection_made` first, `connection_lost` last, each once; in between the others."""
 
@@ -96,6 +119,30 @@ class Protocol:
 
     def resume_writing(self) -> None:
         """At most `low_water` bytes wait for the peer again."""
+
+
+class DatagramProtocol:
+    """Datagrams, each whole, in any order, or not at all. `connection_made` comes first, `connection_lost` last."""
+
+    transport: DatagramTransport
+
+    def connection_made(self, transport: DatagramTransport) -> None:
+        """Datagrams may come; `self.transport` is set already, so overriding needs no `super()`."""
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """A datagram came from `addr`, which `sendto()` takes for the answer."""
+
+    def error_received(self, exc: Exception) -> None:
+        """A datagram could not be sent, came cut, or was refused by its receiver. Nothing is closed for that."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The end. None after a local `close()` or `abort()`, else the first cause."""
+
+    def pause_writing(self) -> None:
+        """More than `high_water` bytes wait to be sent. The one callback that comes from inside `sendto()`."""
+
+    def resume_writing(self) -> None:
+        """At most `low_water` bytes wait to be sent again."""
 
 
 class WatchedFraming:

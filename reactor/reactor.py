@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .arguments import check_connecting, check_door, check_host, check_listening, path_of
-from .connections import Connections
+from .datagrams import DatagramDoors
 from .dial import Dial, Failure, OnEnd
 from .handlers import check_protocol
 from .loop.report import say
@@ -30,7 +30,7 @@ _UNIX_MODE = 0o600  # who may connect: the owner, unless asked otherwise
 _log = logging.getLogger(__name__)
 
 
-class Reactor(Connections):
+class Reactor(DatagramDoors):
     """An event loop that listens and connects. `factory()` makes a protocol for each connection.
 
     What fails at once raises there, a port in use for one: an OSError that names the address. A `sock` that is given

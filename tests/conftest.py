@@ -16,7 +16,7 @@ import reactor
 from reactor.framing import spec
 from reactor.loop import eventloop, forks
 from reactor.testing import ManualClock, MemorySelector
-from reactor.transport import _stream, sockets
+from reactor.transport import _datagram, _stream, sockets
 from reactor.transport.connection import Connection
 from reactor.transport.core import State
 
@@ -51,6 +51,14 @@ def twin(codec: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(spec, "Encoder", codec.Encoder)
     monkeypatch.setattr(reactor.FramedProtocol, "framing", reactor.Framing())
     return codec
+
+
+@pytest.fixture(params=TWINS)
+def mechanism(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let every datagram endpoint use one twin."""
+    module = importlib.import_module(f"reactor.transport._datagram_{request.param}")
+    monkeypatch.setattr(_datagram, "Datagrams", module.Datagrams)
+    return str(request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -60,7 +60,7 @@ def without_epoll(tmp_path: Path) -> Run:
 
 
 @both_twins
-@pytest.mark.parametrize("use", ["framed", "raw"])
+@pytest.mark.parametrize("use", ["framed", "raw", "datagrams"])
 def test_where_epoll_is_taken_away_what_is_left_carries_all(without_epoll: Run, use: str, extension: str) -> None:
     came_back(without_epoll(_USES, use, REACTOR_EXTENSION=extension))
 
@@ -92,8 +92,8 @@ def windows(tmp_path: Path) -> Run:
     return partial(runner("windows", tmp_path), REACTOR_EXTENSION="0")
 
 
-@pytest.mark.parametrize("use", ["framed", "raw"])
-def test_windows_carries_frames_and_bytes(windows: Run, use: str) -> None:
+@pytest.mark.parametrize("use", ["framed", "raw", "datagrams"])
+def test_windows_carries_frames_bytes_and_datagrams(windows: Run, use: str) -> None:
     came_back(windows(_USES, use))
 
 

@@ -42,13 +42,17 @@ RANKS = [
     {"transport.sockets", "transport._sender_py", "transport._receiver_py"},
     {"transport._stream_py"},
     {"transport._stream"},
-    {"transport.core", "transport.unix", "transport.resolver", "transport.linger"},
-    {"transport.receiving", "transport.sending", "transport.listener", "transport.connector"},
-    {"transport.connection"},
+    {"transport.core", "transport.unix", "transport.resolver", "transport.linger", "transport.multicast"},
+    {"transport.receiving", "transport.sending", "transport.listener", "transport.connector", "transport.udp"},
+    {"transport.connection", "transport._datagram_py"},
+    {"transport._datagram"},
+    {"transport.datagram_core"},
+    {"transport.datagram"},
     {"transport"},
     {"arguments"},
-    {"server", "dial"},
+    {"server", "dial", "lookup"},
     {"connections"},
+    {"datagrams"},
     {"reactor"},
     {"testing.clock", "testing.cuts", "testing.memory", "testing.conformance_stage"},
     {
@@ -56,7 +60,10 @@ RANKS = [
         "testing.conformance_ends",
         "testing.conformance_flow",
         "testing.conformance_messages",
+        "testing.conformance_meeting",
+        "testing.memory_datagrams",
     },
+    {"testing.conformance_datagrams"},
     {"testing.conformance"},
     {"testing"},
     {""},
@@ -74,7 +81,8 @@ RANKS = [
     {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
-PARTS = {"receiving", "sending", "_receiver_py", "_sender_py", "_chunk_py", "bridge"}  # of connection, stream, codec, adapt
+PARTS = {"receiving", "sending", "_receiver_py", "_sender_py"}  # of connection, and of stream
+PARTS |= {"datagram_core", "_chunk_py", "bridge"}  # of datagram, codec, adapt
 FRAMING_MUST_NOT_SEE = {"socket", "selectors", "time", "asyncio", "threading", "ssl"}
 
 
@@ -127,7 +135,7 @@ def test_a_module_imports_only_from_below(name: str) -> None:
     for level, target in imports(name, path):
         if level:
             seen = resolve(name, path, level, target)
-            if target.startswith(("_codec_c", "_stream_c")):
+            if target.startswith(("_codec_c", "_stream_c", "_datagram_c")):
                 continue
             assert RANK[seen] < RANK[name], f"{name or 'reactor'} imports {seen}"
         else:

@@ -10,10 +10,14 @@ import pytest
 from conftest import needs_extension
 
 CODEC, STREAM = "reactor.framing._codec_c", "reactor.transport._stream_c"
+DATAGRAM = "reactor.transport._datagram_c"
+PURE_CODEC, PURE_STREAM = "reactor.framing._codec_py", "reactor.transport._stream_py"
+PURE_DATAGRAM = "reactor.transport._datagram_py"
 ECHO = """
 import sys
 sys.modules.update(dict.fromkeys(sys.argv[1:]))
 import socket, reactor
+from reactor.transport._datagram import Datagrams
 from reactor.transport._stream import Stream
 
 class Echo(reactor.FramedProtocol):
@@ -30,7 +34,7 @@ with reactor.Reactor() as net:
         peer.sendall(reactor.Framing().encode(b"hello"))
         net.run()
         assert peer.recv(100) == reactor.Framing().encode(b"hello")
-print(reactor.EXTENSION, reactor.Decoder.__module__, Stream.__module__)
+print(reactor.EXTENSION, *(each.__module__ for each in (reactor.Decoder, Stream, Datagrams)))
 """
 
 
@@ -50,17 +54,18 @@ def imported(mode: str, *missing: str) -> str:
 @pytest.mark.parametrize(
     ("mode", "missing", "runs"),
     [
-        ("", [], f"True {CODEC} {STREAM}"),
-        ("1", [], f"True {CODEC} {STREAM}"),
-        ("0", [], "False reactor.framing._codec_py reactor.transport._stream_py"),
-        ("", [STREAM], f"False {CODEC} reactor.transport._stream_py"),
-        ("", [CODEC], "False reactor.framing._codec_py reactor.transport._stream_py"),
+        ("", [], f"True {CODEC} {STREAM} {DATAGRAM}"),
+        ("1", [], f"True {CODEC} {STREAM} {DATAGRAM}"),
+        ("0", [], f"False {PURE_CODEC} {PURE_STREAM} {PURE_DATAGRAM}"),
+        ("", [STREAM], f"False {CODEC} {PURE_STREAM} {DATAGRAM}"),
+        ("", [CODEC], f"False {PURE_CODEC} {PURE_STREAM} {PURE_DATAGRAM}"),
+        ("", [DATAGRAM], f"True {CODEC} {STREAM} {PURE_DATAGRAM}"),
     ],
 )
 def test_what_is_there_runs(mode: str, missing: list[str], runs: str) -> None:
     assert imported(mode, *missing) == runs
 
 
-@pytest.mark.parametrize("missing", [CODEC, STREAM])
+@pytest.mark.parametrize("missing", [CODEC, STREAM, DATAGRAM])
 def test_a_twin_that_must_be_there_and_is_not_fails_the_import(missing: str) -> None:
     assert imported("1", missing).startswith("ModuleNotFoundError")

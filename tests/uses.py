@@ -12,7 +12,7 @@ from typing import Any
 
 from helpers import FrameRecorder, Recorder
 
-from reactor import EventLoop, Limits, Protocol, Reactor
+from reactor import DatagramProtocol, EventLoop, Limits, Protocol, Reactor
 from reactor.testing import ManualClock, MemorySelector, memory_pair
 
 LOCAL = "127.0.0.1"
@@ -174,6 +174,33 @@ def _end_of(peer: socket.socket) -> bytes:
         return b""
 
 
+class DatagramEcho(DatagramProtocol):
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.transport.sendto(data, addr)
+
+
+class DatagramAsking(DatagramProtocol):
+    def __init__(self) -> None:
+        self.came: list[bytes] = []
+
+    def connection_made(self, transport: Any) -> None:
+        transport.sendto(b"hello")
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.came.append(data)
+
+
+def datagrams() -> None:
+    client = DatagramAsking()
+    with Reactor() as net:
+        server = net.bind_udp(DatagramEcho, LOCAL, 0)
+        net.connect_udp(lambda: client, *server.get_extra_info("sockname"))
+        deadline = time.monotonic() + 20
+        while not client.came and time.monotonic() < deadline:
+            net.run_once(0.05)
+    print(client.came == [b"hello"])
+
+
 def memory() -> None:
     """Two protocols of tests."""
     client = Asking()
@@ -200,5 +227,5 @@ def _turn(net: Reactor, until: Callable[[], object]) -> None:
 
 
 if __name__ == "__main__":
-    uses = (framed, raw, tls, unix, reuse_port, refused, last_words, paused, crowd, memory)
+    uses = (framed, raw, tls, unix, reuse_port, refused, datagrams, last_words, paused, crowd, memory)
     {each.__name__: each for each in uses}[sys.argv[1]](*sys.argv[2:])

@@ -6,13 +6,14 @@ import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from functools import partial
+from typing import Any
 
 from ..framing import Framing
-from ..protocol import FramedProtocol
+from ..protocol import DatagramProtocol, FramedProtocol
 from ..reactor import Reactor
 from ..transport.address import format_address
 from .failure import reason
-from .options import add_framing, address, framing_from, limits_for
+from .options import UDPAddress, add_framing, address_or_udp, framing_from, limits_for, refuse_framing
 
 SUMMARY = "send every message back to who sent it"
 
@@ -42,26 +43,45 @@ class ReportingEcho(Echo):
             print(f"echo: {peer}: {reason(exc)}", file=sys.stderr, flush=True)
 
 
+class DatagramEcho(DatagramProtocol):
+    """Sends datagrams back; what the system can't send is a line."""
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.transport.sendto(data, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        print(f"echo: {reason(exc)}", file=sys.stderr, flush=True)
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what `run` reads."""
     parser.add_argument(
         "address",
-        type=address,
+        type=address_or_udp,
         nargs="?",
         default="127.0.0.1:9000",
         metavar="HOST:PORT",
-        help="where to listen; port 0 for a free one (default: %(default)s)",
+        help="where to listen, or udp:HOST:PORT; port 0 for a free one (default: %(default)s)",
     )
     add_framing(parser)
 
 
 def run(args: Namespace) -> None:
     """Serve until SIGINT or SIGTERM."""
-    framing = framing_from(args)
     with Reactor() as reactor:
         for signum in (signal.SIGINT, signal.SIGTERM):  # before the first line: who reads it may send one at once
             reactor.add_signal_handler(signum, reactor.stop)
-        server = reactor.listen_tcp(partial(ReportingEcho, framing), *args.address, limits=limits_for(framing))
-        for sockname in server.addresses:
-            print(f"echo: listening on {format_address(sockname)}", flush=True)
+        for where in _listen(reactor, args):
+            print(f"echo: listening on {where}", flush=True)
         reactor.run()
+
+
+def _listen(reactor: Reactor, args: Namespace) -> list[str]:
+    """Return where it listens, as people write it."""
+    if isinstance(args.address, UDPAddress):
+        refuse_framing(args)
+        endpoint = reactor.bind_udp(DatagramEcho, *args.address)
+        return [f"udp:{format_address(endpoint.get_extra_info('sockname'))}"]
+    framing = framing_from(args)
+    server = reactor.listen_tcp(partial(ReportingEcho, framing), *args.address, limits=limits_for(framing))
+    return [format_address(sockname) for sockname in server.addresses]

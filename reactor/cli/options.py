@@ -120,6 +120,24 @@ def address(text: str) -> TCPAddress:
     return found
 
 
+class UDPAddress(TCPAddress):
+    """Where datagrams go."""
+
+    def __str__(self) -> str:
+        return f"udp:{super().__str__()}"
+
+
+def address_or_udp(text: str) -> TCPAddress:
+    """Read HOST:PORT, or udp:HOST:PORT."""
+    return UDPAddress(*address(text[4:])) if text.startswith("udp:") else address(text)
+
+
+def refuse_framing(args: Namespace) -> None:
+    """Refuse what would mean nothing: a datagram is a message, and has no header."""
+    if args.varint or any(value is not None for name, value in vars(args).items() if name in _FIELDS):
+        raise Failure("over udp a message is a datagram: no option of framing counts", MISUSED)
+
+
 def seconds(text: str) -> float:
     """Read a duration."""
     value = float(text)

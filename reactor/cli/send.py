@@ -6,31 +6,66 @@ import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from ..errors import FrameTooLarge
 from ..framing import Framing
-from ..protocol import FramedProtocol, Transport
+from ..protocol import DatagramProtocol, DatagramTransport, FramedProtocol, Transport
 from ..reactor import Reactor
 from .failure import MISUSED, Failure, reason
-from .options import add_framing, address, framing_from, limits_for, seconds
+from .options import UDPAddress, add_framing, address_or_udp, framing_from, limits_for, refuse_framing, seconds
 
 SUMMARY = "send messages and print the answers, one for each"
 
 
-class Exchange(FramedProtocol):
-    """Sends frames and collects `wanted` answers; `on_end()` is called when that is done, or can't be."""
+class Answers:
+    """Collects `wanted` answers; `on_end()` is called when they have come, or can't."""
 
-    def __init__(self, framing: Framing, frames: bytes, wanted: int, on_end: Callable[[], object]) -> None:
-        self.framing = framing
+    def __init__(self, wanted: int, on_end: Callable[[], object]) -> None:
         self.answers: list[bytes] = []
         self.failure = ""
-        self._frames = frames
         self._wanted = wanted
         self._on_end = on_end
 
     @property
     def is_over(self) -> bool:
         return bool(self.failure) or len(self.answers) == self._wanted
+
+    def cut_short(self, text: str) -> None:
+        self.fail(f"{text}; {len(self.answers)} of {self._wanted} answers came")
+
+    def fail(self, text: str) -> None:
+        self.failure = self.failure or text
+        self._on_end()
+
+
+class DatagramExchange(Answers, DatagramProtocol):
+    """Sends datagrams, and collects as many."""
+
+    def __init__(self, messages: list[bytes], on_end: Callable[[], object]) -> None:
+        super().__init__(len(messages), on_end)
+        self._messages = messages
+
+    def connection_made(self, transport: DatagramTransport) -> None:
+        for message in self._messages:
+            transport.sendto(message)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.answers.append(data)
+        if self.is_over:
+            self._on_end()
+
+    def error_received(self, exc: Exception) -> None:
+        self.cut_short(reason(exc))
+
+
+class Exchange(Answers, FramedProtocol):
+    """Sends frames, and collects `wanted` answers."""
+
+    def __init__(self, framing: Framing, frames: bytes, wanted: int, on_end: Callable[[], object]) -> None:
+        super().__init__(wanted, on_end)
+        self.framing = framing
+        self._frames = frames
 
     def connection_made(self, transport: Transport) -> None:
         transport.write(self._frames)
@@ -46,17 +81,12 @@ class Exchange(FramedProtocol):
         else:
             self.cut_short("the peer closed the connection" if exc is None else reason(exc))
 
-    def cut_short(self, text: str) -> None:
-        self.fail(f"{text}; {len(self.answers)} of {self._wanted} answers came")
-
-    def fail(self, text: str) -> None:
-        self.failure = self.failure or text
-        self._on_end()
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what `run` reads."""
-    parser.add_argument("address", type=address, metavar="HOST:PORT", help="who gets the messages")
+    parser.add_argument(
+        "address", type=address_or_udp, metavar="HOST:PORT", help="who gets the messages; udp:HOST:PORT as datagrams"
+    )
     parser.add_argument("messages", nargs="+", metavar="MESSAGE", help="one message, sent as the bytes it has here")
     parser.add_argument(
         "--timeout",
@@ -70,7 +100,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Print each answer; raise Failure if they are fewer than the messages."""
-    exchange = _exchange(args)
+    exchange = _datagrams(args) if isinstance(args.address, UDPAddress) else _exchange(args)
     for answer in exchange.answers:
         print(answer.decode("utf-8", "backslashreplace"))
     if exchange.failure:
@@ -87,11 +117,26 @@ def _exchange(args: Namespace) -> Exchange:
         reactor.connect_tcp(
             lambda: exchange, *args.address, limits=limits, on_failure=lambda exc: exchange.fail(reason(exc))
         )
-        reactor.call_later(args.timeout, exchange.cut_short, f"timeout after {args.timeout:g} s")
-        reactor.run()
-        if not exchange.is_over:
-            exchange.cut_short("interrupted")
+        _run(reactor, exchange, args.timeout)
         return exchange
+
+
+def _datagrams(args: Namespace) -> DatagramExchange:
+    """The same with datagrams, of which some may be lost on the way."""
+    refuse_framing(args)
+    with Reactor() as reactor:
+        exchange = DatagramExchange(list(map(os.fsencode, args.messages)), reactor.stop)
+        reactor.connect_udp(lambda: exchange, *args.address, on_failure=lambda exc: exchange.fail(reason(exc)))
+        _run(reactor, exchange, args.timeout)
+        return exchange
+
+
+def _run(reactor: Reactor, exchange: Answers, timeout: float) -> None:
+    """Run until the exchange is over."""
+    reactor.call_later(timeout, exchange.cut_short, f"timeout after {timeout:g} s")
+    reactor.run()
+    if not exchange.is_over:
+        exchange.cut_short("interrupted")
 
 
 def _frames(framing: Framing, messages: list[str]) -> bytes:

@@ -88,6 +88,8 @@ if _HAS_EPOLL:
             self._fd_to_key[fd] = key = tuple.__new__(selectors.SelectorKey, (fileobj, fd, events, data))
             try:
                 self._selector.register(fd, _EPOLL_MASKS[events])
+            except FileExistsError:  # an exception out of nowhere has come when it was done
+                self._selector.modify(fd, _EPOLL_MASKS[events])
             except BaseException:
                 del self._fd_to_key[fd]
                 raise

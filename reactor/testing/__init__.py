@@ -3,15 +3,21 @@ a transport promises."""
 
 from .clock import ManualClock
 from .conformance import check_transport
+from .conformance_datagrams import check_datagrams
 from .cuts import cuts
 from .memory import MemorySelector, MemorySocket, memory_pair, memory_sockets
+from .memory_datagrams import MemoryDatagramSocket, memory_datagram_pair, memory_datagram_sockets
 
 __all__ = [
     "ManualClock",
+    "MemoryDatagramSocket",
     "MemorySelector",
     "MemorySocket",
+    "check_datagrams",
     "check_transport",
     "cuts",
+    "memory_datagram_pair",
+    "memory_datagram_sockets",
     "memory_pair",
     "memory_sockets",
 ]

@@ -79,7 +79,7 @@ class MemorySocket:
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         self._check_open()
-        _raise_once(self, "fail_read")
+        raise_once(self, "fail_read")
         room = nbytes or len(buffer)
         if not room:
             raise ValueError("a read into no room can't be told from the end of the stream")
@@ -90,7 +90,7 @@ class MemorySocket:
             return count
         self._tell_reset()
         if not (self._dead or self._deaf or self.peer.ended):
-            raise _error(errno.EAGAIN)
+            raise error(errno.EAGAIN)
         return 0
 
     def send(self, data: bytes | bytearray | memoryview, flags: int = 0) -> int:
@@ -100,21 +100,21 @@ class MemorySocket:
         self._check_open()
         chunks = list(buffers)
         if len(chunks) > _IOV_MAX:
-            raise _error(errno.EMSGSIZE)
+            raise error(errno.EMSGSIZE)
         if not all(map(len, chunks)) or not chunks:
             raise ValueError("an empty chunk was sent")
-        _raise_once(self, "fail_send")
+        raise_once(self, "fail_send")
         if not self.peer.ended:
             self._tell_reset()
         if self.ended or self._dead:
-            raise _error(errno.EPIPE)
+            raise error(errno.EPIPE)
         return self._put(b"".join(chunks))
 
     def _put(self, data: bytes) -> int:
         """Give the peer what it has room for; a peer that is closed takes it, and answers with a reset."""
         room = min(self.room(), self.send_sizes.pop(0)) if self.send_sizes else self.room()
         if room == 0:
-            raise _error(errno.EAGAIN)
+            raise error(errno.EAGAIN)
         if self.peer.closed:
             self._take_reset()
         else:
@@ -124,7 +124,7 @@ class MemorySocket:
     def shutdown(self, how: int) -> None:
         self._check_open()
         if self._dead:
-            raise _error(errno.ENOTCONN)
+            raise error(errno.ENOTCONN)
         self.ended = self.ended or how != socket.SHUT_RD
         self._deaf = self._deaf or how != socket.SHUT_WR
 
@@ -151,7 +151,7 @@ class MemorySocket:
 
     def _check_open(self) -> None:
         if self.closed:
-            raise _error(errno.EBADF)
+            raise error(errno.EBADF)
 
     def _take_reset(self) -> None:
         if not self._dead:
@@ -160,22 +160,22 @@ class MemorySocket:
     def _tell_reset(self) -> None:
         if self._untold:
             self._untold = False
-            raise _error(errno.ECONNRESET)
+            raise error(errno.ECONNRESET)
 
 
-def _error(code: int) -> OSError:
+def error(code: int) -> OSError:
     return OSError(code, os.strerror(code))
 
 
-def _raise_once(sock: MemorySocket, hook: str) -> None:
+def raise_once(sock: MemorySocket, hook: str) -> None:
     """Raise the error that a test has scripted, if it has."""
-    error = getattr(sock, hook)
-    if error is not None:
+    scripted = getattr(sock, hook)
+    if scripted is not None:
         setattr(sock, hook, None)
         try:
-            raise error
+            raise scripted
         finally:
-            del error  # or its frame would know it, as it knows its frame
+            del scripted  # or its frame would know it, as it knows its frame
 
 
 class MemorySelector(selectors.BaseSelector):
@@ -205,7 +205,7 @@ class MemorySelector(selectors.BaseSelector):
         for key in self._memory.values():
             sock: Any = key.fileobj
             if sock.closed:
-                raise _error(errno.EBADF)  # closed while it was registered: some kernels would never tell
+                raise error(errno.EBADF)  # closed while it was registered: some kernels would never tell
             if mask := sock.readiness() & key.events:
                 ready.append((key, mask))
         return ready + self._system.select(0 if ready else timeout)

@@ -1,9 +1,10 @@
-"""Between sockets and protocols: addresses, bounds, and one Connection for every stream."""
+"""Between sockets and protocols: addresses, bounds, one Connection for every stream, one endpoint for datagrams."""
 
 from ._stream import EXTENSION
 from .connection import Connection
 from .connector import Connector
+from .datagram import DatagramEndpoint
 from .limits import Backoff, Limits
 from .listener import Listener
 
-__all__ = ["EXTENSION", "Backoff", "Connection", "Connector", "Limits", "Listener"]
+__all__ = ["EXTENSION", "Backoff", "Connection", "Connector", "DatagramEndpoint", "Limits", "Listener"]

@@ -336,11 +336,16 @@ class Core:
             self.close()
 
     def report(self, exc: BaseException) -> None:
-        """Report an exception that a callback of the protocol raised, naming the callback."""
-        where = _where(exc) or f"a callback of {type(self._protocol).__qualname__}"
-        self._loop.call_exception_handler(
-            {"message": f"exception in {where}", "exception": exc, "transport": self, "protocol": self._protocol}
-        )
+        """Report an exception that a callback of the protocol raised."""
+        report_raised(self._loop, exc, self, self._protocol)
+
+
+def report_raised(loop: EventLoop, exc: BaseException, transport: Any, protocol: Any) -> None:
+    """Report an exception that a callback of `protocol` raised, naming the callback."""
+    where = _where(exc) or f"a callback of {type(protocol).__qualname__}"
+    loop.call_exception_handler(
+        {"message": f"exception in {where}", "exception": exc, "transport": transport, "protocol": protocol}
+    )
 
 
 def _where(exc: BaseException) -> str | None:

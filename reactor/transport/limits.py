@@ -85,6 +85,17 @@ class Backoff:
         return full * (1 - self.jitter * random.random())
 
 
+def water_marks(high: int | None, low: int | None, default: int) -> tuple[int, int]:
+    """Return both marks as asyncio reckons them: `low` is a quarter of `high` if only that is given."""
+    if high is None:
+        high = default if low is None else 4 * low
+    if low is None:
+        low = high // 4
+    if not (isinstance(high, int) and isinstance(low, int) and high >= low >= 0):
+        raise ValueError(f"high is {high!r} and low is {low!r}: ints are needed, high >= low >= 0")
+    return high, low
+
+
 def _judge(name: str, value: Any) -> None:
     """Judge a field by its name: what is named alike is bounded alike."""
     if name in _CHOICES:

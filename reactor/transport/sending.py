@@ -10,6 +10,7 @@ from ..framing import BytesLike
 from . import sockets
 from .buffers import SEND_AT_ONCE
 from .core import Core, State
+from .limits import water_marks
 from .tls import size_on_wire
 
 
@@ -171,13 +172,7 @@ class Sending(Core):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set the water marks in bytes, as asyncio does: `low` is a quarter of `high` if only that is given."""
         self._loop.check_thread("set_write_buffer_limits")
-        if high is None:
-            high = self._limits.high_water if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not (isinstance(high, int) and isinstance(low, int) and high >= low >= 0):
-            raise ValueError(f"high is {high!r} and low is {low!r}: ints are needed, high >= low >= 0")
-        self._high, self._low = high, low
+        self._high, self._low = water_marks(high, low, self._limits.high_water)
         self._tell_stream()
         self._check_high()
 

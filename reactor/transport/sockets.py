@@ -55,7 +55,7 @@ _INHERITS = sys.platform == "linux"  # what prepare() has set on a listener its 
 # Behind gevent and eventlet a socket isn't the system's, but has that inside; and it waits, unless it is told not to.
 _WRAPPED = not issubclass(socket.socket, _socket.socket)
 _family_of = attrgetter("family") if _WRAPPED else _socket.socket.family.__get__  # the int, without the enum
-_AF_UNIX = getattr(socket, "AF_UNIX", None)
+AF_UNIX = getattr(socket, "AF_UNIX", None)
 _UNREAD, _UNACKNOWLEDGED = getattr(termios, "FIONREAD", 0), getattr(termios, "TIOCOUTQ", 1)
 # A port that has just been left can be listened at. On Windows it can anyway, and SO_REUSEADDR would let two do so.
 _OURS_ALONE = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
@@ -108,7 +108,7 @@ def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> soc
     try:
         sock.setsockopt(socket.SOL_SOCKET, _OURS_ALONE, 1)
         if reuse_port:
-            _share_port(sock)
+            share_port(sock)
         if family == socket.AF_INET6:  # the IPv4 side has a socket of its own
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(sockaddr)
@@ -123,7 +123,7 @@ def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> soc
     return sock
 
 
-def _share_port(sock: socket.socket) -> None:
+def share_port(sock: socket.socket) -> None:
     option = getattr(socket, "SO_REUSEPORT", None)
     if option is None:
         raise OSError(errno.EOPNOTSUPP, "this system has no SO_REUSEPORT, which reuse_port asks for")
@@ -287,7 +287,7 @@ def has_unread(sock: socket.socket) -> bool:
 
 def has_arrived(sock: socket.socket) -> bool:
     """Tell whether the peer's system has all that was sent, so that our end can't cost it a byte."""
-    return sock.family == _AF_UNIX or not is_unsettled(sock)  # a Unix socket's bytes are in the peer's at once
+    return sock.family == AF_UNIX or not is_unsettled(sock)  # a Unix socket's bytes are in the peer's at once
 
 
 def tells_arrival() -> bool:
@@ -339,7 +339,7 @@ def _disconnect(sock: socket.socket) -> bool:
     On Linux connect(2) to AF_UNSPEC does it, which Python's `connect()` has no address for. Behind a shutdown(2), which
     sends FIN, the peer would see an end in good order.
     """
-    if sys.platform != "linux" or sock.family == _AF_UNIX or sock.fileno() < 0:
+    if sys.platform != "linux" or sock.family == AF_UNIX or sock.fileno() < 0:
         return False
     connect = _connect_of_libc()
     return connect is not None and connect(sock.fileno(), _AF_UNSPEC, len(_AF_UNSPEC)) == 0

@@ -102,6 +102,30 @@ def test_ctrl_c_is_one_line(listener: socket.socket, listener_address: str, star
         assert command.stop(signal.SIGINT) == (1, [], ["send: interrupted; 0 of 1 answers came"])
 
 
+def test_datagrams_come_back_one_by_one(start: Run, run: Run) -> None:
+    echo = start("echo", "udp:127.0.0.1:0")
+    where = echo.first_line().removeprefix("echo: listening on ")
+    assert where.startswith("udp:127.0.0.1:")
+    assert run("send", where, "hello", "", "wörld") == (0, ["hello", "", "wörld"], [])
+    assert echo.stop() == (0, [], [])
+
+
+def test_a_datagram_that_nobody_takes_is_one_line(run: Run) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    ended = run("send", f"udp:127.0.0.1:{port}", "hello")
+    assert (ended.status, ended.out, len(ended.err)) == (1, [], 1)
+    assert ended.err[0].endswith("Connection refused; 0 of 1 answers came")
+
+
+@pytest.mark.parametrize("command", [["echo"], ["send"]])
+def test_framing_means_nothing_over_udp(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    more = ["hello"] if command == ["send"] else []
+    assert main([*command, "udp:127.0.0.1:9", *more, "--varint"]) == 2
+    assert "a message is a datagram" in capsys.readouterr().err
+
+
 def test_a_message_that_no_frame_can_hold_is_the_user_s_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["send", "localhost:1", "x" * 256, "--length-field-length", "1"]) == 2
     out, err = capsys.readouterr()

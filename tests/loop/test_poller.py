@@ -107,6 +107,15 @@ def test_what_is_registered_anew_is_what_is_found(selector: selectors.BaseSelect
     assert poll(0) == [("three", READ)]
 
 
+def test_a_registration_that_was_interrupted_when_it_was_done_can_be_made_again(pairs: Pairs) -> None:
+    ((one, other),) = pairs(1)
+    with poller.EpollSelector() as selector:
+        selector._selector.register(one.fileno(), 0)  # as far as the kernel knows
+        selector.register(one, READ, "reader")
+        other.send(b"x")
+        assert selector.poll(1) == [("reader", READ)]
+
+
 def test_a_file_closed_without_being_unregistered_is_found_for_nobody(
     selector: selectors.BaseSelector, pairs: Pairs
 ) -> None:
