@@ -1,10 +1,18 @@
-"""Build the compiled twins. REACTOR_EXTENSION says how much they matter: 0 never, 1 must, unset if possible."""
+"""Build the compiled twins, and give the package what a copy of it has: LICENSE, and the sources of the twins.
+
+REACTOR_EXTENSION says how much the twins matter: 0 never, 1 must, unset if possible.
+"""
 
 import os
+from pathlib import Path
 from runpy import run_path
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
+
+_BENCH_ONLY = Path("src_ext/_floor_c.pyx")
+INSIDE = ["LICENSE", *map(str, sorted({*Path("src_ext").glob("*.p*")} - {_BENCH_ONLY}))]
 
 
 class BuildTwins(build_ext):
@@ -17,4 +25,18 @@ class BuildTwins(build_ext):
                 print(f"reactor: {ext.name} was not compiled; the pure Python twin will run instead", flush=True)
 
 
-setup(ext_modules=run_path("src_ext/twins.py")["twins"]("reactor"), cmdclass={"build_ext": BuildTwins})
+class BuildWhole(build_py):
+    """Have beside the modules what `python -m reactor vendor` copies."""
+
+    def run(self) -> None:
+        super().run()
+        for name in [] if self.editable_mode else INSIDE:
+            target = Path(self.build_lib, "reactor", name)
+            self.mkpath(str(target.parent))
+            self.copy_file(name, str(target))
+
+
+setup(
+    ext_modules=run_path("src_ext/twins.py")["twins"]("reactor"),
+    cmdclass={"build_ext": BuildTwins, "build_py": BuildWhole},
+)

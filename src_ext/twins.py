@@ -23,6 +23,8 @@ def twins(package: str) -> list[Extension]:
     depends = [_here(each) for each in (*_SOURCES.glob("*.px[di]"), *folder.glob("*/*.pxd"), Path(__file__))]
     made = []
     for name, source in _TWINS.items():
+        if not (_SOURCES / source).exists():  # a copy of the codec alone
+            continue
         made.append(Extension(f"{package}.{name}", [_here(_SOURCES / source)], depends=depends, optional=not wanted))
         made[-1].cython_include_dirs = [_here(folder.parents[package.count(".")])]  # where "package" is found
     return made

@@ -1,11 +1,14 @@
 """A module imports only from below: from a lower storey, or from a lower shelf of its own."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import reactor
+from reactor.cli.vendor_source import trimmed
 
 ROOT = Path(reactor.__file__).parent
 
@@ -57,9 +60,10 @@ RANKS = [
     {"testing.conformance"},
     {"testing"},
     {""},
-    {"cli.failure", "cli.round_trips"},
-    {"cli.options"},
-    {"cli.load", "cli.echo", "cli.send", "cli.dump", "cli.bench_asyncio", "cli.bench_load"},
+    {"cli.failure", "cli.round_trips", "cli.vendor_echo"},
+    {"cli.options", "cli.vendor_source"},
+    {"cli.vendor_copy"},
+    {"cli.load", "cli.echo", "cli.send", "cli.dump", "cli.bench_asyncio", "cli.bench_load", "cli.vendor"},
     {"cli.demo", "cli.bench_servers"},
     {"cli.bench_race"},
     {"cli.bench"},
@@ -125,6 +129,29 @@ def test_a_module_imports_only_from_below(name: str) -> None:
             assert RANK[seen] < RANK[name], f"{name or 'reactor'} imports {seen}"
         else:
             assert not target.startswith("reactor"), f"{name} imports itself by name: a vendored copy would break"
+
+
+IMPORT_ALL = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+for name in sys.argv[1:]:
+    __import__(name)
+print(len(sys.argv) - 1, [name for name in sys.modules if name.partition(".")[0] == "reactor"])
+"""
+
+
+@pytest.mark.parametrize("rank", range(1, len(RANKS)), ids=lambda rank: f"without {min(RANKS[rank]) or 'the face'}")
+def test_what_is_below_works_where_all_from_a_rank_up_is_left_out(rank: int, tmp_path: Path) -> None:
+    kept = {path.relative_to(ROOT).as_posix(): path for name, path in modules().items() if RANK[name] < rank}
+    for name, path in kept.items():
+        (tmp_path / "below" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "below" / name).write_bytes(path.read_bytes())
+    face = trimmed((ROOT / "__init__.py").read_text(), dict.fromkeys(kept, b""))
+    (tmp_path / "below/__init__.py").write_text(face)
+    names = [".".join(filter(None, ("below", name))) for name in modules() if RANK[name] < rank]
+    command = [sys.executable, "-I", "-B", "-c", IMPORT_ALL, str(tmp_path), "below", *names]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == (f"{len(names) + 1} []\n", "")
 
 
 @pytest.mark.parametrize("name", sorted(each for each in RANK if each.startswith("framing")))

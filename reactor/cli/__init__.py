@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn, Protocol
 
-from . import bench, demo, dump, echo, send
+from . import bench, demo, dump, echo, send, vendor
 from .failure import FAILED, MISUSED, Failure, reason
 
 
@@ -22,7 +22,14 @@ class Command(Protocol):
     def run(self, args: Namespace) -> None: ...
 
 
-_COMMANDS: dict[str, Command] = {"demo": demo, "echo": echo, "send": send, "dump": dump, "bench": bench}
+_COMMANDS: dict[str, Command] = {
+    "demo": demo,
+    "echo": echo,
+    "send": send,
+    "dump": dump,
+    "bench": bench,
+    "vendor": vendor,
+}
 
 
 class Parser(ArgumentParser):
