@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 from typing import Protocol as Interface
 
 from .errors import FramingError
 from .framing import BytesLike, Decoder, Framing, Piece
+from .late import ssl
 
 
 class Hold:

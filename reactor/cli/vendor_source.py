@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections.abc import Container
 from pathlib import Path
 
 from .failure import Failure
@@ -43,20 +44,20 @@ def origin() -> str:
     return f"commit {commit}" + (", changed since" if _git("status", "--porcelain", "--", ".") else "")
 
 
-def trimmed(text: str, present: dict[str, bytes]) -> str:
+def trimmed(text: str, present: Container[str]) -> str:
     """Return an `__init__` without the imports, and the names, of modules that are not present."""
     lines: list[str | None] = list(text.splitlines(keepends=True))
     gone: set[str] = set()
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.ImportFrom) and node.level and not _is_there(node.module, present):
-            gone |= {alias.asname or alias.name for alias in node.names}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.level and not _is_there(node.module or "", present):
+            names = [alias.asname or alias.name for alias in node.names]
+            gone |= {f'"{name}"{home},' for name in names for home in ("", f': "{node.module}"')}  # a line for each
             lines[node.lineno - 1 : node.end_lineno] = [None] * ((node.end_lineno or node.lineno) - node.lineno + 1)
-    entries = {f'    "{name}",\n' for name in gone}  # of __all__, which has a line for each
-    return "".join(line for line in lines if line is not None and line not in entries)
+    return "".join(line for line in lines if line is not None and line.strip() not in gone)
 
 
-def _is_there(module: str | None, present: dict[str, bytes]) -> bool:
-    path = (module or "").replace(".", "/")
+def _is_there(module: str, present: Container[str]) -> bool:
+    path = module.replace(".", "/")
     return not module or f"{path}.py" in present or f"{path}/__init__.py" in present
 
 

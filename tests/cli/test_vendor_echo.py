@@ -47,5 +47,5 @@ def test_a_copy_that_imports_reactor_by_name_fails(copy: Path) -> None:
 
 
 def test_a_copy_that_echoes_something_else_fails(copy: Path) -> None:
-    append(copy / "__init__.py", "Framing.encode = lambda self, body: b'\\0\\0\\0\\1x'\n")
+    append(copy / "__init__.py", "from .framing import Framing\nFraming.encode = lambda self, body: b'\\0\\0\\0\\1x'\n")
     assert tried(copy) == "b'x' came back in place of b'one frame'"
