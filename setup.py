@@ -8,6 +8,7 @@ from pathlib import Path
 from runpy import run_path
 
 from setuptools import setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
@@ -25,6 +26,14 @@ class BuildTwins(build_ext):
                 print(f"reactor: {ext.name} was not compiled; the pure Python twin will run instead", flush=True)
 
 
+class TagAsBuilt(bdist_wheel):
+    """Call a wheel pure, and for any platform, where no twin could be compiled."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        self.root_is_pure = not [*Path(self.bdist_dir).rglob("*.so"), *Path(self.bdist_dir).rglob("*.pyd")]
+        return super().get_tag()
+
+
 class BuildWhole(build_py):
     """Have beside the modules what `python -m reactor vendor` copies."""
 
@@ -38,5 +47,5 @@ class BuildWhole(build_py):
 
 setup(
     ext_modules=run_path("src_ext/twins.py")["twins"]("reactor"),
-    cmdclass={"build_ext": BuildTwins, "build_py": BuildWhole},
+    cmdclass={"bdist_wheel": TagAsBuilt, "build_ext": BuildTwins, "build_py": BuildWhole},
 )

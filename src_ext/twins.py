@@ -21,12 +21,16 @@ def twins(package: str) -> list[Extension]:
     if wanted is False or platform.python_implementation() != "CPython":
         return []
     depends = [_here(each) for each in (*_SOURCES.glob("*.px[di]"), *folder.glob("*/*.pxd"), Path(__file__))]
+    # Python's own flags ask for debug information, five times the rest; who asks for it in CFLAGS gets it
+    flags = [] if os.name == "nt" or "-g" in os.environ.get("CFLAGS", "").split() else ["-g0"]
     made = []
     for name, source in _TWINS.items():
         if not (_SOURCES / source).exists():  # a copy of the codec alone
             continue
-        made.append(Extension(f"{package}.{name}", [_here(_SOURCES / source)], depends=depends, optional=not wanted))
-        made[-1].cython_include_dirs = [_here(folder.parents[package.count(".")])]  # where "package" is found
+        twin = Extension(f"{package}.{name}", [_here(_SOURCES / source)], depends=depends, extra_compile_args=flags)
+        twin.optional = not wanted
+        twin.cython_include_dirs = [_here(folder.parents[package.count(".")])]  # where "package" is found
+        made.append(twin)
     return made
 
 
