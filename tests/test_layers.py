@@ -61,7 +61,7 @@ RANKS = [
     {"testing.conformance"},
     {"testing"},
     {""},
-    {"cli.failure", "cli.round_trips", "cli.vendor_echo"},
+    {"cli.failure", "cli.round_trips", "cli.vendor_echo", "cli.terminal"},
     {"cli.options", "cli.vendor_source"},
     {"cli.vendor_copy"},
     {"cli.load", "cli.echo", "cli.send", "cli.dump", "cli.bench_asyncio", "cli.bench_load", "cli.vendor"},

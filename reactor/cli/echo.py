@@ -12,7 +12,7 @@ from ..protocol import FramedProtocol
 from ..reactor import Reactor
 from ..transport.address import format_address
 from .failure import reason
-from .options import add_framing, address, framing_from, limits_for
+from .options import add_framing, address, framing_from, limits_for, listen
 
 SUMMARY = "send every message back to who sent it"
 
@@ -49,8 +49,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=address,
         nargs="?",
         default="127.0.0.1:9000",
-        metavar="HOST:PORT",
-        help="where to listen; port 0 for a free one (default: %(default)s)",
+        metavar="ADDRESS",
+        help="HOST:PORT or unix:PATH, where to listen; port 0 for a free one (default: %(default)s)",
     )
     add_framing(parser)
 
@@ -61,7 +61,7 @@ def run(args: Namespace) -> None:
     with Reactor() as reactor:
         for signum in (signal.SIGINT, signal.SIGTERM):  # before the first line: who reads it may send one at once
             reactor.add_signal_handler(signum, reactor.stop)
-        server = reactor.listen_tcp(partial(ReportingEcho, framing), *args.address, limits=limits_for(framing))
+        server = listen(reactor, partial(ReportingEcho, framing), args.address, limits_for(framing))
         for sockname in server.addresses:
             print(f"echo: listening on {format_address(sockname)}", flush=True)
         reactor.run()

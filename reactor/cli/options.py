@@ -8,9 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..framing import Framing
-from ..transport import Limits
-from ..transport.address import TCPAddress, parse_address
+from ..reactor import Factory, Reactor
+from ..server import Server
+from ..transport import Connector, Limits
+from ..transport.address import TCPAddress, UnixAddress, parse_address
 from .failure import MISUSED, Failure
+
+Address = TCPAddress | UnixAddress
 
 _FIELDS = Framing.__dataclass_fields__.keys()  # an option is called as the field that it sets
 _SLACK = 1 << 20  # bytes that may wait beside two of the largest messages: headers and small ones
@@ -31,6 +35,11 @@ def add_header(parser: ArgumentParser) -> None:
     group.add_argument("--length-field-offset", type=int, metavar="N", help="bytes in front of the length (default: 0)")
     group.add_argument("--length-adjustment", type=int, metavar="N", help="body = length + N bytes (default: 0)")
     group.add_argument("--strip", type=int, metavar="N", help="bytes not shown of each frame (default: its header)")
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """Add the option of commands whose figures a machine may read."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object, in seconds and bytes")
 
 
 def framing_from(args: Namespace, max_frame_length: int | None = None) -> Framing:
@@ -66,15 +75,26 @@ def limits_for(framing: Framing) -> Limits:
     return Limits(max_write_buffer=max(default.max_write_buffer, 2 * largest_message(framing) + _SLACK))
 
 
-def address(text: str) -> TCPAddress:
-    """Read HOST:PORT."""
+def address(text: str) -> Address:
+    """Read HOST:PORT or unix:PATH."""
     try:
-        found = parse_address(text)
+        return parse_address(text)
     except ValueError as exc:
         raise ArgumentTypeError(str(exc)) from None
-    if not isinstance(found, TCPAddress):
-        raise ArgumentTypeError(f"{text!r} is a Unix socket: HOST:PORT is needed")
-    return found
+
+
+def listen(reactor: Reactor, factory: Factory, where: Address, limits: Limits) -> Server:
+    """Listen where an address says."""
+    if isinstance(where, UnixAddress):
+        return reactor.listen_unix(factory, where.path, limits=limits)
+    return reactor.listen_tcp(factory, *where, limits=limits)
+
+
+def connect(reactor: Reactor, factory: Factory, where: Address, **options: Any) -> Connector:
+    """Connect to where an address says."""
+    if isinstance(where, UnixAddress):
+        return reactor.connect_unix(factory, where.path, **options)
+    return reactor.connect_tcp(factory, *where, **options)
 
 
 def seconds(text: str) -> float:

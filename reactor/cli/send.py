@@ -12,7 +12,8 @@ from ..framing import Framing
 from ..protocol import FramedProtocol, Transport
 from ..reactor import Reactor
 from .failure import MISUSED, Failure, reason
-from .options import add_framing, address, framing_from, limits_for, seconds
+from .options import add_framing, address, connect, framing_from, limits_for, seconds
+from .terminal import shown
 
 SUMMARY = "send messages and print the answers, one for each"
 
@@ -56,7 +57,7 @@ class Exchange(FramedProtocol):
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what `run` reads."""
-    parser.add_argument("address", type=address, metavar="HOST:PORT", help="who gets the messages")
+    parser.add_argument("address", type=address, metavar="ADDRESS", help="who gets them: HOST:PORT or unix:PATH")
     parser.add_argument("messages", nargs="+", metavar="MESSAGE", help="one message, sent as the bytes it has here")
     parser.add_argument(
         "--timeout",
@@ -72,7 +73,7 @@ def run(args: Namespace) -> None:
     """Print each answer; raise Failure if they are fewer than the messages."""
     exchange = _exchange(args)
     for answer in exchange.answers:
-        print(answer.decode("utf-8", "backslashreplace"))
+        print(shown(answer.decode("utf-8", "backslashreplace")))
     if exchange.failure:
         raise Failure(exchange.failure)
 
@@ -84,9 +85,8 @@ def _exchange(args: Namespace) -> Exchange:
     limits = replace(limits_for(framing), connect_timeout=None, frame_timeout=None, write_timeout=None)
     with Reactor() as reactor:
         exchange = Exchange(framing, frames, len(args.messages), reactor.stop)
-        reactor.connect_tcp(
-            lambda: exchange, *args.address, limits=limits, on_failure=lambda exc: exchange.fail(reason(exc))
-        )
+        on_failure = lambda exc: exchange.fail(reason(exc))  # noqa: E731
+        connect(reactor, lambda: exchange, args.address, limits=limits, on_failure=on_failure)
         reactor.call_later(args.timeout, exchange.cut_short, f"timeout after {args.timeout:g} s")
         reactor.run()
         if not exchange.is_over:
