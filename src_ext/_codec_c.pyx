@@ -523,6 +523,9 @@ cdef class Decoder:
         self.release()
         return held
 
+    def __repr__(self):
+        return verdicts.told(self, self.state == ENDED)
+
     @property
     def error(self):
         """What broke the stream, or None."""

@@ -17,6 +17,7 @@ _PACKAGE = Path(__file__).parents[1]
 _FRAMING = re.compile(r"(errors|framing/.*|__init__)\.py")
 _BEYOND_CORE = re.compile(r"(cli|testing)/|__main__\.py")
 _TWINS = {"framing/_codec_py.py": "_codec_c.pyx", "transport/_stream_py.py": "_stream_c.pyx"}
+_HEADER = "framing/_codec_c.pxd"  # by which the stream's sees the codec's
 
 
 def is_original(folder: Path) -> bool:
@@ -79,10 +80,7 @@ def _sources(present: dict[str, bytes]) -> dict[str, bytes]:
             continue
         for name in (source, *_included(source)):
             found[f"src_ext/{name}"] = _beside(f"src_ext/{name}").read_bytes()
-        header = module.replace("_py.py", "_c.pxd")
-        if (_PACKAGE / header).exists():
-            found[header] = (_PACKAGE / header).read_bytes()
-    return found
+    return {**found, _HEADER: _beside(_HEADER).read_bytes()}
 
 
 def _included(source: str) -> list[str]:

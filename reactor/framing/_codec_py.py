@@ -313,6 +313,9 @@ class Decoder:
         self._data, self._pos, self._head, self._body, self._scratch = b"", 0, bytearray(), bytearray(), None
         return rest
 
+    def __repr__(self) -> str:
+        return verdicts.told(self, self._state == _ENDED)
+
     @property
     def error(self) -> FramingError | None:
         """What broke the stream, or None."""
