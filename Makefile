@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/ready: pyproject.toml setup.py $(wildcard src_ext/*.px* reactor/*/*.pxd)
+$(VENV)/ready: pyproject.toml setup.py $(wildcard src_ext/*.p* reactor/*/*.pxd)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip "setuptools>=77"
 	$(BIN)/pip install --quiet --editable ".[test,peers,lint]"

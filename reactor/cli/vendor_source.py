@@ -28,6 +28,8 @@ def is_original(folder: Path) -> bool:
 def files(part: str, compiled: bool) -> dict[str, bytes]:
     """Return what a copy has, by its path in the copy: never what was built."""
     found = {name: path.read_bytes() for name, path in _modules().items() if _belongs(name, part)}
+    if not found:
+        raise Failure(f"{_PACKAGE} is no folder of files: vendor from a wheel that is installed, or from a checkout")
     found["__init__.py"] = trimmed(found["__init__.py"].decode(), found).encode()
     found["py.typed"] = (_PACKAGE / "py.typed").read_bytes()
     found["LICENSE"] = _beside("LICENSE").read_bytes()

@@ -71,6 +71,12 @@ def test_a_copy_without_its_sources_says_so(installed: Path) -> None:
         vendor_source.files("core", True)
 
 
+def test_a_package_in_a_zip_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vendor_source, "_PACKAGE", tmp_path / "application.pyz/reactor")
+    with pytest.raises(Failure, match="is no folder of files: vendor from a wheel that is installed"):
+        vendor_source.files("core", False)
+
+
 def test_the_origin_of_a_release_a_copy_and_a_checkout(installed: Path) -> None:
     assert vendor_source.origin() == "a release, as it was installed"
     (installed / "VENDORED.txt").write_text("# origin: commit 123\n")
