@@ -71,7 +71,7 @@ def run(args: Namespace) -> None:
 
 def _check(copy: Copy, args: Namespace) -> None:
     if copy.record is None:
-        raise Failure(f"{copy.folder} is not a copy: there is no VENDORED.txt")
+        raise Failure(f"{copy.folder} is not a copy: it has no VENDORED.txt that is one's")
     record = copy.record
     wanted = files(args.only or record.only, args.compiled or record.compiled)
     found = {**copy.outdated(_hashes(wanted)), **copy.by_hand()}

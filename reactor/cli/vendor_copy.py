@@ -40,7 +40,7 @@ class Record:
         said = dict(re.findall(r"^# (\w+): (.*)$", text, re.MULTILINE))
         hashes = {line[2]: line[1] for line in map(_HASHED.fullmatch, text.splitlines()) if line}
         inside = all(".." not in PurePosixPath(name).parts and not name.startswith("/") for name in hashes)
-        if not inside or not hashes or said.keys() < set(_FIELDS) or said["only"] not in PARTS:
+        if not inside or not hashes or not said.keys() >= set(_FIELDS) or said["only"] not in PARTS:
             raise ValueError("not a record of a copy")
         return cls(**{**{name: said[name] for name in _FIELDS}, "compiled": said["compiled"] == "yes"}, hashes=hashes)
 
@@ -57,11 +57,8 @@ class Copy:
         self.record: Record | None = None
         if folder.exists() and not folder.is_dir():
             raise Failure(f"{folder} is not a folder")
-        with suppress(FileNotFoundError):
-            try:
-                self.record = Record.read((folder / RECORD).read_text(encoding="utf-8"))
-            except ValueError:
-                raise Failure(f"{folder / RECORD} is not a record of a copy, or was changed") from None
+        with suppress(FileNotFoundError, ValueError):  # a record that can't be read is none
+            self.record = Record.read((folder / RECORD).read_text(encoding="utf-8"))
 
     def by_hand(self) -> dict[str, str]:
         """Return what was done to which file since it was copied."""

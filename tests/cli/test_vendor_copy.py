@@ -29,12 +29,13 @@ def test_sha256sum_checks_a_copy(tmp_path: Path) -> None:
     [
         "",
         RECORD.text().replace("# version: 1.2\n", ""),
+        RECORD.text().replace("# version: 1.2\n", "# vision: 1.2\n"),
         RECORD.text().replace("# only: core", "# only: most"),
         RECORD.text().replace("loop/turn.py", "../turn.py"),
         RECORD.text().replace("loop/turn.py", "/turn.py"),
         "\n".join(line for line in RECORD.text().splitlines() if line.startswith("#")),
     ],
-    ids=["empty", "no version", "no part", "outside", "absolute", "no files"],
+    ids=["empty", "no version", "another word", "no part", "outside", "absolute", "no files"],
 )
 def test_any_other_text_is_no_record(text: str) -> None:
     with pytest.raises(ValueError, match="not a record of a copy"):
