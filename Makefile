@@ -4,12 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure lint type bench bench-quick counts counts-store fuzz asan clean
+.PHONY: help demo test test-pure lint type bench bench-quick counts counts-store fuzz asan dist vendored clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/ready: pyproject.toml setup.py $(wildcard src_ext/*.px* reactor/*/*.pxd)
+$(VENV)/ready: pyproject.toml setup.py $(wildcard src_ext/*.p* reactor/*/*.pxd)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip "setuptools>=77"
 	$(BIN)/pip install --quiet --editable ".[test,peers,lint]"
@@ -80,6 +80,12 @@ asan: $(VENV)/ready  ## the tests over compiled twins that AddressSanitizer watc
 	    ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(gcc -print-file-name=libasan.so)"; \
 	$(BIN)/pytest tests/framing tests/test_protocol.py tests/fuzz tests/transport tests/road tests/datagram \
 	    --deselect tests/transport/test_streaming.py::test_four_gibibytes_pass_in_a_few_mebibytes
+
+dist:  ## an sdist and wheels, built twice, each installed and tested on every Python that is found (an hour)
+	.ci/dist
+
+vendored: $(VENV)/ready  ## four copies in one process, one of them compiled, on PYTHONS (all of pyenv's from 3.10 on)
+	$(BIN)/python tests/vendored/everywhere.py $(or $(PYTHONS),$(wildcard $(HOME)/.pyenv/versions/3.1[0-3].*/bin/python))
 
 clean:  ## forget what was built
 	rm -rf $(VENV) .venv .venv-* build dist *.egg-info src_ext/*.c reactor/*/*.so

@@ -1,21 +1,19 @@
-"""Build the compiled twins. REACTOR_EXTENSION says how much they matter: 0 never, 1 must, unset if possible.
+"""Build the compiled twins, and give the package what a copy of it has: LICENSE, and the sources of the twins.
 
-The .pyx files are the sources of plain Extensions: cythonize() would rebuild them and lose `optional`.
+REACTOR_EXTENSION says how much the twins matter: 0 never, 1 must, unset if possible.
 """
 
 import os
-import platform
-from glob import glob
+from pathlib import Path
+from runpy import run_path
 
-from setuptools import Extension, setup
+from setuptools import setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
-TWINS = {
-    "reactor.framing._codec_c": "src_ext/_codec_c.pyx",
-    "reactor.transport._stream_c": "src_ext/_stream_c.pyx",
-    "reactor.transport._datagram_c": "src_ext/_datagram_c.pyx",
-}
-mode = os.environ.get("REACTOR_EXTENSION", "")
+_BENCH_ONLY = Path("src_ext/_floor_c.pyx")
+INSIDE = ["LICENSE", *map(str, sorted({*Path("src_ext").glob("*.p*")} - {_BENCH_ONLY}))]
 
 
 class BuildTwins(build_ext):
@@ -28,9 +26,26 @@ class BuildTwins(build_ext):
                 print(f"reactor: {ext.name} was not compiled; the pure Python twin will run instead", flush=True)
 
 
-wanted = mode != "0" and platform.python_implementation() == "CPython"
-parts = [*glob("src_ext/*.pxi"), *glob("reactor/*/*.pxd")]
-extensions = [Extension(name, [source], optional=mode != "1", depends=parts) for name, source in TWINS.items()]
-for extension in extensions:
-    extension.cython_include_dirs = ["."]  # where reactor/framing/_codec_c.pxd is found
-setup(ext_modules=extensions if wanted else [], cmdclass={"build_ext": BuildTwins})
+class TagAsBuilt(bdist_wheel):
+    """Call a wheel pure, and for any platform, where no twin could be compiled."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        self.root_is_pure = not [*Path(self.bdist_dir).rglob("*.so"), *Path(self.bdist_dir).rglob("*.pyd")]
+        return super().get_tag()
+
+
+class BuildWhole(build_py):
+    """Have beside the modules what `python -m reactor vendor` copies."""
+
+    def run(self) -> None:
+        super().run()
+        for name in [] if self.editable_mode else INSIDE:
+            target = Path(self.build_lib, "reactor", name)
+            self.mkpath(str(target.parent))
+            self.copy_file(name, str(target))
+
+
+setup(
+    ext_modules=run_path("src_ext/twins.py")["twins"]("reactor"),
+    cmdclass={"bdist_wheel": TagAsBuilt, "build_ext": BuildTwins, "build_py": BuildWhole},
+)

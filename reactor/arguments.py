@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import ssl
 from typing import Any
 
+from .late import ssl
 from .loop.handle import check_plain
 from .transport.limits import Backoff, Limits
 
@@ -20,7 +20,8 @@ def check_door(factory: object, tls: object, limits: object) -> None:
     if not callable(factory):
         raise TypeError(f"factory is {factory!r}, it must be callable and return a protocol: a class, or a function")
     check_plain("factory", factory)
-    _check_type("tls", tls, ssl.SSLContext, "an ssl.SSLContext")
+    if tls is not None:
+        _check_type("tls", tls, ssl.SSLContext, "an ssl.SSLContext")
     _check_type("limits", limits, Limits, "a Limits(...)")
 
 
@@ -78,7 +79,7 @@ def path_of(path: Any) -> str:
 
 
 def _check_stream(sock: object) -> None:
-    if isinstance(sock, ssl.SSLSocket):
+    if type(sock) is not socket.socket and isinstance(sock, ssl.SSLSocket):
         raise TypeError("sock is an ssl.SSLSocket: give the plain socket, and the context as tls=")
     _check_socket(sock)
 

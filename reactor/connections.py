@@ -36,6 +36,10 @@ class Connections(EventLoop):
         self._closing = False
         super().__init__(*args, **kwargs)  # last: from now on a fork may find it
 
+    def _told(self) -> list[str]:
+        connections = len(self._dialled) + sum(server.connections for server in list(self._servers))
+        return [*super()._told(), f"servers={len(self._servers)}", f"connections={connections}"]
+
     def _server_over(self, server: Server) -> None:
         del self._servers[server]
 

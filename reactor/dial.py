@@ -11,7 +11,7 @@ from .loop import EventLoop
 from .transport import Backoff, Connection, Connector
 from .transport.address import TCPAddress, UnixAddress
 
-Failure = Callable[[BaseException], object]
+Failure = Callable[[Any], object]  # an OSError; any Exception where a host has no encoding, or user code raises
 OnEnd = Callable[[Connection, "BaseException | None", socket.socket], object]
 Establish = Callable[[socket.socket, Any, OnEnd, Failure], "Connection | None"]
 

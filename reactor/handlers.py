@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from difflib import SequenceMatcher
 from types import CodeType
 from typing import Any
 from weakref import ref
 
+from .late import difflib
 from .protocol import FramedProtocol, Protocol
 
 _ALL = ("connection_made", "eof_received", "connection_lost", "pause_writing", "resume_writing")
@@ -108,7 +108,7 @@ def _plain(name: str) -> str:
 
 def _is_typo(function: Any, name: str, word: str) -> bool:
     """Whether a method is so close to a callback that it can be nothing else."""
-    if word in _ALMOST_OTHERS or name[-2:] != word[-2:] or SequenceMatcher(None, name, word).ratio() < _CLOSE:
+    if word in _ALMOST_OTHERS or name[-2:] != word[-2:] or difflib.SequenceMatcher(None, name, word).ratio() < _CLOSE:
         return False
     if not inspect.isfunction(function):
         return False

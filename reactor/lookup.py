@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 from .errors import ConnectionTimeout
+from .late import futures
 from .loop import EventLoop, Timer
 from .transport import DatagramEndpoint, udp
 from .transport.address import TCPAddress
@@ -38,7 +37,7 @@ class Lookup:
         if self._timeout is not None:
             self._timer = self._loop.call_later(self._timeout, self._loop.call_after_look, self._too_late)
 
-    def _resolved(self, future: Future[list[Endpoint]]) -> None:
+    def _resolved(self, future: futures.Future[list[Endpoint]]) -> None:
         self.close()
         if self._endpoint.is_closing():
             return

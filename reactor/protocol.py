@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 from typing import Protocol as Interface
 
 from .errors import FramingError
 from .framing import BytesLike, Decoder, Framing, Piece
+from .late import ssl
 
 
 class Hold:
@@ -111,7 +111,7 @@ class Protocol:
     def eof_received(self) -> bool | None:
         """The peer ended its side. Return True to go on writing; else what is queued is sent and that is the end."""
 
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """The end. None after a local `close()` or `abort()` and after a clean EOF, else the first cause."""
 
     def pause_writing(self) -> None:
@@ -187,7 +187,7 @@ class FramedProtocol(Protocol):
     def piece_received(self, piece: Piece) -> None:
         """A piece of an oversized message came, under `oversize="stream"`; the last one has `last` set."""
 
-    def messages_received(self, messages: Iterable[bytes]) -> None:
+    def messages_received(self, messages: list[bytes]) -> None:
         """All messages of one read came. Override it to take them at once; you are then given a list.
 
         This one calls `message_received` for each, and stops when the connection closes or pauses: what is left comes
@@ -203,7 +203,8 @@ class FramedProtocol(Protocol):
                 if not transport.is_reading() and (transport.is_closing() or transport.get_protocol() is self):
                     break
         finally:
-            if rest is not messages and (left := list(rest)) and transport.get_protocol() is self:
+            given: Iterable[bytes] = messages  # not overridden, this is given what decodes as it goes
+            if rest is not given and (left := list(rest)) and transport.get_protocol() is self:
                 transport.keep(left)  # an iterator keeps its own rest; a list would lose it
 
     def data_received(self, data: bytes) -> None:

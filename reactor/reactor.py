@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ from .arguments import check_connecting, check_door, check_host, check_listening
 from .datagrams import DatagramDoors
 from .dial import Dial, Failure, OnEnd
 from .handlers import check_protocol
+from .late import ssl
 from .loop.report import say
 from .server import Drained, Server, check_drain
 from .transport import Backoff, Connection, Connector, Limits, sockets

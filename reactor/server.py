@@ -72,6 +72,10 @@ class Server:
                 listener.let_go()
             raise
 
+    def __repr__(self) -> str:
+        state = "draining" if self._drain and self._connections else "closed" if self.closed else "listening"
+        return f"<Server {state} at {self}, connections={self.connections}>"
+
     def __str__(self) -> str:
         return ", ".join(map(format_address, self.addresses))
 

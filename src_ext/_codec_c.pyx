@@ -511,6 +511,9 @@ cdef class Decoder(Lines):
         self.release()
         return held
 
+    def __repr__(self):
+        return verdicts.told(self, self.state == ENDED)
+
     @property
     def in_frame(self):
         """Whether a frame has begun and isn't complete."""

@@ -24,10 +24,10 @@ from ..framing._codec_c cimport BODY, Decoder, Encoder
 
 import errno as _errno
 import os
-import ssl
 from itertools import islice
 
 from ..framing import Framing
+from ..late import ssl
 from ..protocol import FramedProtocol, watched_framing
 from . import buffers, sockets
 from ._stream_py import keep_limit

@@ -2,7 +2,6 @@
 
 import gc
 import importlib
-import os
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import settings
 
 import reactor
 from reactor.framing import spec
+from reactor.framing._mode import compiled_wanted
 from reactor.loop import eventloop, forks
 from reactor.testing import ManualClock, MemorySelector
 from reactor.transport import _datagram, _stream, sockets
@@ -21,7 +21,7 @@ from reactor.transport.connection import Connection
 from reactor.transport.core import State
 
 needs_extension = pytest.mark.skipif(
-    os.environ.get("REACTOR_EXTENSION") == "0", reason="REACTOR_EXTENSION=0: the compiled twin is not to be loaded"
+    compiled_wanted() is False, reason="REACTOR_EXTENSION=0: the compiled twin is not to be loaded"
 )
 settings.register_profile("reactor", deadline=None)  # no test asserts a duration
 settings.load_profile("reactor")

@@ -17,10 +17,13 @@ _DESCRIPTORS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd" 
 _OURS = (stat.S_IFSOCK, stat.S_IFIFO, 0)  # 0: an epoll, an eventfd
 
 
+NOT_OURS: set[int] = set()  # what another library opens once and for good, and anew in a child
+
+
 def open_files() -> dict[int, tuple[int, int, int]]:
     """Return the open sockets, pipes and selectors by number: their kind, and which they are."""
     found = {}
-    for fd in open_descriptors():
+    for fd in open_descriptors() - NOT_OURS:
         try:
             about = os.fstat(fd)
         except OSError:  # the one that listed them

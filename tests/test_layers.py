@@ -1,18 +1,22 @@
 """A module imports only from below: from a lower storey, or from a lower shelf of its own."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import reactor
+from reactor.cli.vendor_source import trimmed
 
 ROOT = Path(reactor.__file__).parent
 
 # Lowest first; what shares a line may not import each other.
 RANKS = [
-    {"errors"},
-    {"framing.piece", "framing.verdicts"},
+    {"errors", "late"},
+    {"framing.piece", "framing.verdicts", "framing._mode"},
     {"framing._fields_py", "framing.custom"},
     {"framing._encoder_py"},
     {"framing._chunk_py"},
@@ -23,7 +27,7 @@ RANKS = [
     {"framing.presets"},
     {"framing"},
     {"loop.handle", "loop.poller", "loop.report", "loop.watch", "loop.wakeup"},
-    {"loop.ends", "loop.look", "loop.timers", "loop.signals", "loop.stalls", "loop.threads"},
+    {"loop.ends", "loop.look", "loop.timers", "loop.signals", "loop.stalls", "loop.threads", "loop.outcome"},
     {"loop.turn"},
     {"loop.forks", "loop.interrupts", "loop.owner"},
     {"loop.files"},
@@ -71,9 +75,10 @@ RANKS = [
     {"aio.adapt"},
     {"aio.streams"},
     {"aio"},
-    {"cli.failure", "cli.paint", "cli.round_trips"},
-    {"cli.options", "cli.pcap"},
-    {"cli.load", "cli.echo", "cli.send", "cli.dump", "cli.bench_asyncio", "cli.bench_load"},
+    {"cli.failure", "cli.paint", "cli.round_trips", "cli.vendor_echo", "cli.terminal"},
+    {"cli.options", "cli.pcap", "cli.vendor_source"},
+    {"cli.vendor_copy"},
+    {"cli.load", "cli.echo", "cli.send", "cli.dump", "cli.bench_asyncio", "cli.bench_load", "cli.vendor"},
     {"cli.demo", "cli.bench_servers"},
     {"cli.bench_race"},
     {"cli.bench"},
@@ -81,7 +86,7 @@ RANKS = [
     {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
-PARTS = {"receiving", "sending", "_receiver_py", "_sender_py"}  # of connection, and of stream
+PARTS = {"receiving", "sending", "_receiver_py", "_sender_py", "outcome"}  # of connection, stream and threads
 PARTS |= {"datagram_core", "_chunk_py", "bridge"}  # of datagram, codec, adapt
 FRAMING_MUST_NOT_SEE = {"socket", "selectors", "time", "asyncio", "threading", "ssl"}
 
@@ -90,6 +95,8 @@ def modules() -> dict[str, Path]:
     found = {}
     for path in sorted(ROOT.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
+        if parts[0] == "src_ext":  # what an installed package has beside its modules
+            continue
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
@@ -140,6 +147,30 @@ def test_a_module_imports_only_from_below(name: str) -> None:
             assert RANK[seen] < RANK[name], f"{name or 'reactor'} imports {seen}"
         else:
             assert not target.startswith("reactor"), f"{name} imports itself by name: a vendored copy would break"
+
+
+IMPORT_ALL = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+for name in sys.argv[1:]:
+    __import__(name)
+print(len(sys.argv) - 1, [name for name in sys.modules if name.partition(".")[0] == "reactor"])
+"""
+
+
+@pytest.mark.parametrize("rank", range(1, len(RANKS)), ids=lambda rank: f"without {min(RANKS[rank]) or 'the face'}")
+def test_what_is_below_works_where_all_from_a_rank_up_is_left_out(rank: int, tmp_path: Path) -> None:
+    kept = {path.relative_to(ROOT).as_posix(): path for name, path in modules().items() if RANK[name] < rank}
+    for name, path in kept.items():
+        (tmp_path / "below" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "below" / name).write_bytes(path.read_bytes())
+    face = trimmed((ROOT / "__init__.py").read_text(), dict.fromkeys(kept, b""))
+    (tmp_path / "below/__init__.py").write_text(face)
+    names = [".".join(filter(None, ("below", name))) for name in modules() if RANK[name] < rank]
+    command = [sys.executable, "-I", "-B", "-c", IMPORT_ALL, str(tmp_path), "below", *names]
+    environment = {**os.environ, "REACTOR_EXTENSION": "0"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == (f"{len(names) + 1} []\n", "")
 
 
 @pytest.mark.parametrize("name", sorted(each for each in RANK if each.startswith("framing")))

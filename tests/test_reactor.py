@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from helpers import Echo, FrameRecorder, Recorder, elsewhere, elsewhere_in_a_turn, run_until
 
-from reactor import FramedProtocol, FrameTooLarge, FrameTruncated, Framing, Limits, Protocol, Reactor
+from reactor import EventLoop, FramedProtocol, FrameTooLarge, FrameTruncated, Framing, Limits, Protocol, Reactor
 
 LOCAL = "127.0.0.1"
 Dial = Callable[[Any, bytes], socket.socket]
@@ -466,3 +466,35 @@ def test_while_it_is_closed_here_no_other_thread_closes_it() -> None:
     assert [str(each) for each in raised] == [
         "close() on another thread than the loop runs on: use call_soon_threadsafe()"
     ]
+
+
+# --- what a debugging person is shown
+
+
+def test_a_loop_tells_what_it_has() -> None:
+    with EventLoop() as loop:
+        loop.call_later(1, print)
+        loop.call_soon(lambda: shown.append(repr(loop)))
+        shown: list[str] = []
+        loop.run_once(0)
+        assert [*shown, repr(loop)] == ["<EventLoop idle, files=0, timers=1>"] * 2
+        loop.call_soon(lambda: (shown.append(repr(loop)), loop.stop()))
+        loop.run()
+        assert shown[-1] == "<EventLoop running, files=0, timers=1>"
+    assert repr(loop) == "<EventLoop closed>"
+
+
+def test_a_reactor_and_its_server_tell_who_is_connected() -> None:
+    with Reactor() as reactor:
+        server = reactor.listen_tcp(Protocol, "127.0.0.1", 0)
+        where = f"127.0.0.1:{server.addresses[0][1]}"
+        assert repr(server) == f"<Server listening at {where}, connections=0>"
+        with socket.create_connection(server.addresses[0]):
+            while server.connections == 0:
+                reactor.run_once(1)
+            assert repr(reactor) == "<Reactor idle, files=2, timers=0, servers=1, connections=1>"
+            server.close()
+            assert repr(server) == f"<Server closed at {where}, connections=1>"
+            server.drain(10)
+            assert repr(server) == f"<Server draining at {where}, connections=1>"
+    assert repr(reactor) == "<Reactor closed, servers=0, connections=0>"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import needs_extension
+
+import reactor
 
 CODEC, STREAM = "reactor.framing._codec_c", "reactor.transport._stream_c"
 DATAGRAM = "reactor.transport._datagram_c"
@@ -55,6 +59,8 @@ def imported(mode: str, *missing: str) -> str:
     ("mode", "missing", "runs"),
     [
         ("", [], f"True {CODEC} {STREAM} {DATAGRAM}"),
+        ("true", [], f"True {CODEC} {STREAM} {DATAGRAM}"),
+        ("False", [], f"False {PURE_CODEC} {PURE_STREAM} {PURE_DATAGRAM}"),
         ("1", [], f"True {CODEC} {STREAM} {DATAGRAM}"),
         ("0", [], f"False {PURE_CODEC} {PURE_STREAM} {PURE_DATAGRAM}"),
         ("", [STREAM], f"False {CODEC} {PURE_STREAM} {DATAGRAM}"),
@@ -69,3 +75,25 @@ def test_what_is_there_runs(mode: str, missing: list[str], runs: str) -> None:
 @pytest.mark.parametrize("missing", [CODEC, STREAM, DATAGRAM])
 def test_a_twin_that_must_be_there_and_is_not_fails_the_import(missing: str) -> None:
     assert imported("1", missing).startswith("ModuleNotFoundError")
+
+
+def test_any_other_word_fails_the_import() -> None:
+    assert imported("yes").startswith("ValueError: REACTOR_EXTENSION is 'yes': ")
+
+
+@needs_extension
+@pytest.mark.parametrize("wanted", [None, True])
+def test_a_twin_that_was_built_under_another_name_is_not_taken(tmp_path: Path, wanted: bool | None) -> None:
+    shutil.copytree(Path(reactor.__file__).parent, tmp_path / "moved", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "import sys, moved; print(moved.EXTENSION, [name for name in sys.modules if name.startswith('reactor')])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "REACTOR_EXTENSION": "1" if wanted else ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if wanted:
+        assert f"ImportError: moved.framing._codec_c was built as {CODEC}: build it anew" in done.stderr
+    else:
+        assert done.stdout == "False []\n"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
+import selectors
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn, Protocol
 
-from . import bench, demo, dump, echo, send
+from ..transport import EXTENSION
+from . import bench, demo, dump, echo, send, vendor
 from .failure import FAILED, MISUSED, Failure, reason
 
 
@@ -22,7 +25,14 @@ class Command(Protocol):
     def run(self, args: Namespace) -> None: ...
 
 
-_COMMANDS: dict[str, Command] = {"demo": demo, "echo": echo, "send": send, "dump": dump, "bench": bench}
+_COMMANDS: dict[str, Command] = {
+    "demo": demo,
+    "echo": echo,
+    "send": send,
+    "dump": dump,
+    "bench": bench,
+    "vendor": vendor,
+}
 
 
 class Parser(ArgumentParser):
@@ -38,8 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = Namespace(command=__name__.split(".")[0])  # while we don't know it
     try:
         try:
-            _parser().parse_args(argv, args)
-            _COMMANDS[args.command].run(args)
+            parser = _parser()
+            parser.parse_args(argv, args)
+            if args.command in _COMMANDS:
+                _COMMANDS[args.command].run(args)
+            else:
+                parser.print_help()
         finally:
             sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has seen enough: `| head`
@@ -81,10 +95,18 @@ def _parser() -> Parser:
     parser = Parser(
         prog=f"python -m {package}", description="Length-prefixed messages over TCP, from the command line."
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.add_argument("--version", action="version", version=_version(package))
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in _COMMANDS.items():
         command.add_arguments(commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY))
     return parser
+
+
+def _version(package: str) -> str:
+    twin = "compiled" if EXTENSION else "pure"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    version = vars(sys.modules[package])["__version__"]
+    return f"{package} {version}, {twin} twin, {selectors.DefaultSelector.__name__}, {python}"
 
 
 def _complain(command: str, text: str, status: int) -> int:

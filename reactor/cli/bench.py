@@ -5,6 +5,7 @@ The figure is CPU time: messages a second would be the load's as much as the ser
 
 from __future__ import annotations
 
+import json
 import platform
 import selectors
 from argparse import SUPPRESS, ArgumentParser, Namespace
@@ -16,7 +17,8 @@ from .bench_load import Case
 from .bench_race import Figures, Race
 from .bench_servers import KINDS, kinds_here
 from .failure import MISUSED, Failure
-from .options import add_framing, between, framing_from, largest_message, seconds
+from .options import add_framing, add_json, between, framing_from, largest_message, seconds
+from .terminal import Progress
 
 SUMMARY = "measure the CPU time per message of echo servers: reactor's, asyncio's and uvloop's"
 
@@ -59,6 +61,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--framing", choices=FRAMINGS, help="the length in front of each message, in short (default: int32)"
     )
     add_framing(parser)
+    add_json(parser)
     parser.add_argument("--serve", choices=KINDS, help=SUPPRESS)  # be one of the servers
 
 
@@ -68,11 +71,43 @@ def run(args: Namespace) -> None:
     if args.serve:
         return KINDS[args.serve].serve(framing)
     case = _case(args, framing)
-    print(_title(case, args.rounds, args.seconds), flush=True)
-    race = Race(case, kinds_here())
-    figures = race.run(args.rounds, args.seconds)
-    print("\n".join([*_table(figures), _surroundings(race.cores), *_remarks(figures)]))
+    if not args.json:
+        print(_title(case, args.rounds, args.seconds), flush=True)
+    progress = Progress()
+    race = Race(case, kinds_here(), progress.show)
+    try:
+        race.run(args.rounds, args.seconds)
+    finally:  # what there is when it is interrupted, too
+        progress.clear()
+        _print(race, args.json)
     return None
+
+
+def _print(race: Race, as_json: bool) -> None:
+    """Print what there is, if every server has a window of its own."""
+    figures = race.figures
+    if not all(each.windows for each in figures.values()):
+        return
+    if as_json:
+        print(json.dumps(_as_json(figures, race.cores), indent=1))
+    else:
+        print("\n".join([*_table(figures), _surroundings(race.cores), *_remarks(figures)]), flush=True)
+
+
+def _as_json(figures: dict[str, Figures], cores: str) -> dict[str, Any]:
+    return {
+        "surroundings": _surroundings(cores),
+        "rounds": min(len(each.windows) for each in figures.values()),
+        "servers": {
+            KINDS[kind].label: {
+                "cpu_per_message": [cpu / 1e6 for cpu in each.cpu],
+                "messages_per_second": each.rate,
+                "server_share": each.server_share,
+                "load_share": each.load_share,
+            }
+            for kind, each in figures.items()
+        },
+    }
 
 
 def _framing(args: Namespace) -> Framing:

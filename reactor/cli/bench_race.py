@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import NamedTuple
 
@@ -148,24 +148,28 @@ class Runner:
 
 
 class Race:
-    """Some servers in one case. `cores` says where they ran."""
+    """Some servers in one case. `cores` says where they ran, `figures` what there is so far, `tell` is told of it."""
 
-    def __init__(self, case: Case, kinds: Sequence[str]) -> None:
+    def __init__(self, case: Case, kinds: Sequence[str], tell: Callable[[str], object] = lambda text: None) -> None:
         self._case = case
         self._kinds = kinds
+        self._tell = tell
         self.cores = ""
+        self.figures: dict[str, Figures] = {kind: Figures([]) for kind in kinds}
 
     def run(self, rounds: int, seconds: float) -> dict[str, Figures]:
         """Return the figures of each kind: a window each to warm up, then windows in turns."""
-        found: dict[str, Figures] = {kind: Figures([]) for kind in self._kinds}
+        self._tell(f"{len(self._kinds)} servers start")
         _allow_descriptors(self._case.connections * len(self._kinds) + _SPARE_DESCRIPTORS)
         with self._runners() as runners:
-            for runner in runners.values():
+            for kind, runner in runners.items():
+                self._tell(f"warming up: {KINDS[kind].label}")
                 runner.window(seconds)
-            for _ in range(rounds):
+            for round_ in range(1, rounds + 1):
                 for kind, runner in runners.items():
-                    found[kind].windows.append(runner.window(seconds))
-        return found
+                    self._tell(f"round {round_} of {rounds}: {KINDS[kind].label}")
+                    self.figures[kind].windows.append(runner.window(seconds))
+        return self.figures
 
     @contextmanager
     def _runners(self) -> Iterator[dict[str, Runner]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import selectors
 import signal
@@ -11,6 +12,7 @@ import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from ..framing import Framing
 from ..reactor import Reactor
@@ -18,7 +20,8 @@ from ..transport import EXTENSION
 from ..transport.address import TCPAddress
 from .failure import MISUSED, Failure
 from .load import Load
-from .options import add_framing, address, between, framing_arguments, framing_from, largest_message, seconds
+from .options import add_framing, add_json, address, between, framing_arguments, framing_from, largest_message, seconds
+from .terminal import Progress
 
 SUMMARY = "run a server and clients that compare every echo, and say how fast that went"
 
@@ -27,7 +30,6 @@ _HIGHEST_LIMIT = 64 << 20  # several messages of each connection are in memory, 
 _MOST_CONNECTIONS = 10_000  # what a server takes at most, unless its Limits say otherwise
 _PATIENCE = 10.0  # seconds for the server to start, and to end
 _PROGRESS_EVERY = 0.2  # seconds
-_CLEAR_LINE = "\r\x1b[K"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))  # Windows hangs nothing up
 
 
@@ -47,6 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="largest message in bytes (default: 1 MiB, or what a frame holds)",
     )
+    add_json(parser)
     add_framing(parser)
 
 
@@ -62,7 +65,8 @@ def run(args: Namespace) -> None:
         with _server(framing) as where:
             load.start(where, args.connections, args.seconds)
             _run(reactor, load)
-    _print_table(load, type(selector).__name__)
+    found = _figures(load, type(selector).__name__)
+    print(json.dumps(found) if args.json else "\n".join(_table(found)))
 
 
 def _limit(wanted: int | None, framing: Framing) -> int:
@@ -99,39 +103,49 @@ def _address_of(child: subprocess.Popen[str]) -> TCPAddress:
     reader.join(_PATIENCE)
     if not any(lines):
         raise Failure("the server didn't start")
-    return address(lines[0].split()[-1])
+    where = address(lines[0].split()[-1])
+    assert isinstance(where, TCPAddress)
+    return where
 
 
 def _run(reactor: Reactor, load: Load) -> None:
     """Run until the load is over; raise Failure unless it went well."""
-    is_live = sys.stderr.isatty()
-    if is_live:
-        reactor.call_every(_PROGRESS_EVERY, _show_progress, load)
+    progress = Progress()
+    if progress.is_live:
+        reactor.call_every(_PROGRESS_EVERY, _show_progress, progress, load)
     reactor.run()
-    if is_live:
-        print(end=_CLEAR_LINE, file=sys.stderr, flush=True)
+    progress.clear()
     if load.failure:
         raise Failure(load.failure)
     if not load.is_over:
         raise KeyboardInterrupt
 
 
-def _show_progress(load: Load) -> None:
-    mib = load.bytes / (1 << 20)
-    print(f"{_CLEAR_LINE}{load.messages:,} messages, {mib:,.0f} MiB", end="", file=sys.stderr, flush=True)
+def _show_progress(progress: Progress, load: Load) -> None:
+    progress.show(f"{load.messages:,} messages, {load.bytes / (1 << 20):,.0f} MiB")
 
 
-def _print_table(load: Load, selector: str) -> None:
-    rows = {
-        "messages": f"{load.messages:,}",
-        "MiB": f"{load.bytes / (1 << 20):,.1f}",
-        "messages/s": f"{load.messages / load.elapsed:,.0f}",
-        "round trip p50": f"{1000 * load.round_trips.quantile(0.5):.2f} ms",
-        "round trip p99": f"{1000 * load.round_trips.quantile(0.99):.2f} ms",
+def _figures(load: Load, selector: str) -> dict[str, Any]:
+    return {
+        "messages": load.messages,
+        "bytes": load.bytes,
+        "seconds": load.elapsed,
+        "round_trip_p50": load.round_trips.quantile(0.5),
+        "round_trip_p99": load.round_trips.quantile(0.99),
         "twin": "compiled" if EXTENSION else "pure",
         "selector": selector,
         "python": platform.python_version(),
     }
+
+
+def _table(found: dict[str, Any]) -> list[str]:
+    rows = {
+        "messages": f"{found['messages']:,}",
+        "MiB": f"{found['bytes'] / (1 << 20):,.1f}",
+        "messages/s": f"{found['messages'] / found['seconds']:,.0f}",
+        "round trip p50": f"{1000 * found['round_trip_p50']:.2f} ms",
+        "round trip p99": f"{1000 * found['round_trip_p99']:.2f} ms",
+        **{name: found[name] for name in ("twin", "selector", "python")},
+    }
     name_width, value_width = max(map(len, rows)), max(map(len, rows.values()))
-    for name, value in rows.items():
-        print(f"{name:<{name_width}}  {value:>{value_width}}")
+    return [f"{name:<{name_width}}  {value:>{value_width}}" for name, value in rows.items()]

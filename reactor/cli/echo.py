@@ -13,7 +13,7 @@ from ..protocol import DatagramProtocol, FramedProtocol
 from ..reactor import Reactor
 from ..transport.address import format_address
 from .failure import reason
-from .options import UDPAddress, add_framing, address_or_udp, framing_from, limits_for, refuse_framing
+from .options import UDPAddress, add_framing, address_or_udp, framing_from, limits_for, listen, refuse_framing
 
 SUMMARY = "send every message back to who sent it"
 
@@ -60,8 +60,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=address_or_udp,
         nargs="?",
         default="127.0.0.1:9000",
-        metavar="HOST:PORT",
-        help="where to listen, or udp:HOST:PORT; port 0 for a free one (default: %(default)s)",
+        metavar="ADDRESS",
+        help="HOST:PORT, unix:PATH or udp:HOST:PORT, where to listen; port 0 for a free one (default: %(default)s)",
     )
     add_framing(parser)
 
@@ -83,5 +83,5 @@ def _listen(reactor: Reactor, args: Namespace) -> list[str]:
         endpoint = reactor.bind_udp(DatagramEcho, *args.address)
         return [f"udp:{format_address(endpoint.get_extra_info('sockname'))}"]
     framing = framing_from(args)
-    server = reactor.listen_tcp(partial(ReportingEcho, framing), *args.address, limits=limits_for(framing))
+    server = listen(reactor, partial(ReportingEcho, framing), args.address, limits_for(framing))
     return [format_address(sockname) for sockname in server.addresses]

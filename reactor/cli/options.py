@@ -8,9 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..framing import Framing, presets
-from ..transport import Limits
-from ..transport.address import TCPAddress, parse_address
+from ..reactor import Factory, Reactor
+from ..server import Server
+from ..transport import Connector, Limits
+from ..transport.address import TCPAddress, UnixAddress, parse_address
 from .failure import MISUSED, Failure
+
+Address = TCPAddress | UnixAddress
 
 _FIELDS = Framing.__dataclass_fields__.keys()  # an option is called as the field that it sets
 _SLACK = 1 << 20  # bytes that may wait beside two of the largest messages: headers and small ones
@@ -63,6 +67,11 @@ def first_from(args: Namespace) -> list[Framing]:
         raise Failure(f"--first: {exc}", MISUSED) from None
 
 
+def add_json(parser: ArgumentParser) -> None:
+    """Add the option of commands whose figures a machine may read."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object, in seconds and bytes")
+
+
 def framing_from(args: Namespace, max_frame_length: int | None = None) -> Framing:
     """Return the framing that the options describe; `max_frame_length` counts where the user gave none."""
     given: dict[str, Any] = {name: value for name, value in vars(args).items() if name in _FIELDS and value is not None}
@@ -109,15 +118,26 @@ def limits_for(framing: Framing) -> Limits:
     return Limits(max_write_buffer=max(default.max_write_buffer, 2 * largest_message(framing) + _SLACK))
 
 
-def address(text: str) -> TCPAddress:
-    """Read HOST:PORT."""
+def address(text: str) -> Address:
+    """Read HOST:PORT or unix:PATH."""
     try:
-        found = parse_address(text)
+        return parse_address(text)
     except ValueError as exc:
         raise ArgumentTypeError(str(exc)) from None
-    if not isinstance(found, TCPAddress):
-        raise ArgumentTypeError(f"{text!r} is a Unix socket: HOST:PORT is needed")
-    return found
+
+
+def listen(reactor: Reactor, factory: Factory, where: Address, limits: Limits) -> Server:
+    """Listen where an address says."""
+    if isinstance(where, UnixAddress):
+        return reactor.listen_unix(factory, where.path, limits=limits)
+    return reactor.listen_tcp(factory, *where, limits=limits)
+
+
+def connect(reactor: Reactor, factory: Factory, where: Address, **options: Any) -> Connector:
+    """Connect to where an address says."""
+    if isinstance(where, UnixAddress):
+        return reactor.connect_unix(factory, where.path, **options)
+    return reactor.connect_tcp(factory, *where, **options)
 
 
 class UDPAddress(TCPAddress):
@@ -127,9 +147,14 @@ class UDPAddress(TCPAddress):
         return f"udp:{super().__str__()}"
 
 
-def address_or_udp(text: str) -> TCPAddress:
-    """Read HOST:PORT, or udp:HOST:PORT."""
-    return UDPAddress(*address(text[4:])) if text.startswith("udp:") else address(text)
+def address_or_udp(text: str) -> Address:
+    """Read HOST:PORT, unix:PATH or udp:HOST:PORT."""
+    if not text.startswith("udp:"):
+        return address(text)
+    where = address(text[4:])
+    if isinstance(where, UnixAddress):
+        raise ArgumentTypeError(f"{text!r} is a Unix socket: udp:HOST:PORT is needed")
+    return UDPAddress(*where)
 
 
 def refuse_framing(args: Namespace) -> None:

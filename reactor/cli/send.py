@@ -13,7 +13,8 @@ from ..framing import Framing
 from ..protocol import DatagramProtocol, DatagramTransport, FramedProtocol, Transport
 from ..reactor import Reactor
 from .failure import MISUSED, Failure, reason
-from .options import UDPAddress, add_framing, address_or_udp, framing_from, limits_for, refuse_framing, seconds
+from .options import UDPAddress, add_framing, address_or_udp, connect, framing_from, limits_for, refuse_framing, seconds
+from .terminal import shown
 
 SUMMARY = "send messages and print the answers, one for each"
 
@@ -85,7 +86,10 @@ class Exchange(Answers, FramedProtocol):
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what `run` reads."""
     parser.add_argument(
-        "address", type=address_or_udp, metavar="HOST:PORT", help="who gets the messages; udp:HOST:PORT as datagrams"
+        "address",
+        type=address_or_udp,
+        metavar="ADDRESS",
+        help="who gets them: HOST:PORT, unix:PATH, or udp:HOST:PORT as datagrams",
     )
     parser.add_argument("messages", nargs="+", metavar="MESSAGE", help="one message, sent as the bytes it has here")
     parser.add_argument(
@@ -102,7 +106,7 @@ def run(args: Namespace) -> None:
     """Print each answer; raise Failure if they are fewer than the messages."""
     exchange = _datagrams(args) if isinstance(args.address, UDPAddress) else _exchange(args)
     for answer in exchange.answers:
-        print(answer.decode("utf-8", "backslashreplace"))
+        print(shown(answer.decode("utf-8", "backslashreplace")))
     if exchange.failure:
         raise Failure(exchange.failure)
 
@@ -114,9 +118,8 @@ def _exchange(args: Namespace) -> Exchange:
     limits = replace(limits_for(framing), connect_timeout=None, frame_timeout=None, write_timeout=None)
     with Reactor() as reactor:
         exchange = Exchange(framing, frames, len(args.messages), reactor.stop)
-        reactor.connect_tcp(
-            lambda: exchange, *args.address, limits=limits, on_failure=lambda exc: exchange.fail(reason(exc))
-        )
+        on_failure = lambda exc: exchange.fail(reason(exc))  # noqa: E731
+        connect(reactor, lambda: exchange, args.address, limits=limits, on_failure=on_failure)
         _run(reactor, exchange, args.timeout)
         return exchange
 

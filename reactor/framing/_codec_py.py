@@ -321,6 +321,9 @@ class Decoder(Lines):
         self._head, self._body, self._scratch = bytearray(), bytearray(), None
         return rest
 
+    def __repr__(self) -> str:
+        return verdicts.told(self, self._state == ENDED)
+
     @property
     def buffered(self) -> int:
         """Bytes held: of an unfinished frame, or not decoded yet. 0 between frames."""

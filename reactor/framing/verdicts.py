@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from ..errors import FrameCorrupt, FrameTooLarge, FrameTruncated
 
@@ -93,6 +94,15 @@ def body_over_field(length: int, adjustment: int, field_max: int, limit: int) ->
         f"the length field holds 0 to {field_max}"
     )
     return FrameTooLarge(text, length, limit)
+
+
+def told(decoder: Any, detached: bool) -> str:
+    """Return what a person wants to know of a decoder, for its repr."""
+    if detached:
+        return "<Decoder detached>"
+    sizes = {name: getattr(decoder, name) for name in ("stream_offset", "buffered", "wanted", "discarded")}
+    broken = f" {decoder.error!r}" if decoder.error is not None else ""
+    return f"<Decoder {' '.join(f'{name}={size}' for name, size in sizes.items())}{broken}>"
 
 
 def check_limit(limit: object) -> int:

@@ -7,11 +7,11 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from threading import get_ident
 from typing import Any, NoReturn, TypeVar
 
+from ..late import futures
 from .files import Files
 from .forks import remember
 from .handle import Handle, check_plain, handle_of, refuse_uncallable
@@ -21,7 +21,7 @@ from .poller import default_selector
 from .report import log_context
 from .signals import Signals
 from .stalls import Stalls, check_after
-from .threads import Outcome, Threads
+from .threads import Threads
 from .timers import Timer, TimerQueue
 from .wakeup import Waker
 from .watch import Watch, nothing_to_do
@@ -67,8 +67,6 @@ class EventLoop(Files):
         remember(self)
 
     _new_waker: Callable[[], Waker] = Waker  # for who is woken in another way
-
-    # --- running
 
     def run(self) -> None:
         """Make turns until `stop()`.
@@ -296,29 +294,31 @@ class EventLoop(Files):
         return self._timers.add(self._clock() + interval, callback, args, interval)
 
     def run_in_thread(
-        self, function: Callable[..., T], *args: Any, on_done: Callable[[Future[T]], object] | None = None
-    ) -> Future[T]:
+        self, function: Callable[..., T], *args: Any, on_done: Callable[[futures.Future[T]], object] | None = None
+    ) -> futures.Future[T]:
         """Run a blocking call in a thread, 8 at once at most; `on_done(future)` is then called on the loop thread.
 
         Whatever it raises is in the future. When that is let go of and nobody has asked it for `result()` or
         `exception()`, the exception handler is told, on the loop thread; once the loop is closed, the log. `close()`
         drops calls that haven't begun. The process doesn't end before those that have are done: they may write a file.
         """
+        from .outcome import Outcome  # with it the standard library's futures, which few loops need
+
         self._refuse("run_in_thread")
         name = getattr(function, "__qualname__", type(function).__qualname__)
-        future: Future[T] = Outcome(name, self.call_soon_threadsafe, self.call_exception_handler)
+        future: futures.Future[T] = Outcome(name, self.call_soon_threadsafe, self.call_exception_handler)
         self._threads.submit(future, function, args, on_done)
         return future
 
     def run_in_daemon(
-        self, function: Callable[..., T], *args: Any, on_done: Callable[[Future[T]], object]
-    ) -> Future[T]:
+        self, function: Callable[..., T], *args: Any, on_done: Callable[[futures.Future[T]], object]
+    ) -> futures.Future[T]:
         """Run a call that may hang, as looking up a name does, in a thread that never holds up the end of the process.
 
         These have places of their own, 16 at once. `on_done(future)` is called on the loop thread.
         """
         self._refuse("run_in_daemon")
-        future: Future[T] = Future()
+        future: futures.Future[T] = futures.Future()
         self._daemons.submit(future, function, args, on_done)
         return future
 

@@ -40,6 +40,16 @@ class Owned(Turn):
         self._running = self._in_turn = self._closed = self._abandoned = False
         self.host: Host | None = None  # while another loop makes the turns
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(self._told())}>"
+
+    def _told(self) -> list[str]:
+        """Return what a person wants to know of it; from any thread."""
+        if self._closed:
+            return ["closed"]
+        files = len(self._selector.get_map() or ()) - 1  # but the bell
+        return ["running" if self._running else "idle", f"files={files}", f"timers={len(self._timers)}"]
+
     def is_closed(self) -> bool:
         return self._closed
 

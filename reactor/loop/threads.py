@@ -5,14 +5,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from .report import log_context
+from ..late import futures
 
 T = TypeVar("T")
-Report = Callable[[dict[str, Any]], object]
 
 
 class Threads:
@@ -28,14 +26,14 @@ class Threads:
         self._daemon = daemon
         self._lock = threading.Lock()  # over these two
         self._count = 0
-        self._waiting: deque[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
+        self._waiting: deque[tuple[futures.Future[Any], Callable[..., Any], tuple[Any, ...]]] = deque()
 
     def submit(
         self,
-        future: Future[T],
+        future: futures.Future[T],
         function: Callable[..., T],
         args: tuple[Any, ...],
-        on_done: Callable[[Future[T]], object] | None,
+        on_done: Callable[[futures.Future[T]], object] | None,
     ) -> None:
         """Let `future` tell what a call returns; then call `on_done(future)` on the loop."""
         if on_done is not None:
@@ -71,7 +69,7 @@ class Threads:
             _make(*call)
             del call  # whose future nobody else may have
 
-    def _next(self) -> tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None:
+    def _next(self) -> tuple[futures.Future[Any], Callable[..., Any], tuple[Any, ...]] | None:
         with self._lock:
             if self._waiting:
                 return self._waiting.popleft()
@@ -82,47 +80,12 @@ class Threads:
         """Forget all, in a child of fork(): its threads aren't there, and one of them may have had the lock."""
         self._lock, self._count, self._waiting = threading.Lock(), 0, deque()
 
-    def _hand_over(self, on_done: Callable[[Future[T]], object], future: Future[T]) -> None:
+    def _hand_over(self, on_done: Callable[[futures.Future[T]], object], future: futures.Future[T]) -> None:
         with suppress(RuntimeError):  # the loop was closed while the call ran: nobody is left to be told
             self._call_soon_threadsafe(on_done, future)
 
 
-class Outcome(Future[T]):
-    """The future of a call. An exception that nobody has asked it for when it is let go of is reported on the loop."""
-
-    def __init__(self, name: str, call_soon_threadsafe: Callable[..., object], report: Report) -> None:
-        super().__init__()
-        self._name = name
-        self._untold: tuple[Callable[..., object], Report] | None = (call_soon_threadsafe, report)
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        exc = super().exception(timeout)
-        self._untold = None
-        return exc
-
-    def result(self, timeout: float | None = None) -> T:
-        self.exception(timeout)
-        return super().result()
-
-    def set_result(self, result: T) -> None:
-        self._untold = None  # there is nothing to tell, and who keeps the result needn't keep the loop
-        super().set_result(result)
-
-    def __del__(self) -> None:
-        """Report, in whichever thread lets go of it; nobody is left to wait, so this doesn't."""
-        if self._untold is None or not self.done() or self.cancelled():
-            return
-        call_soon_threadsafe, report = self._untold
-        exc = super().exception()
-        if exc is not None:
-            context = {"message": f"exception in a thread, in {self._name}, and nobody asked for it", "exception": exc}
-            try:
-                call_soon_threadsafe(report, context)
-            except RuntimeError:  # the loop is closed
-                log_context(context)
-
-
-def _make(future: Future[T], function: Callable[..., T], args: tuple[Any, ...]) -> None:
+def _make(future: futures.Future[T], function: Callable[..., T], args: tuple[Any, ...]) -> None:
     """Make a call, unless it was cancelled."""
     if not future.set_running_or_notify_cancel():
         return

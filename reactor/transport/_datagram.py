@@ -5,12 +5,12 @@ The compiled one is for UDP on Linux, which has calls for several datagrams at o
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import framing
+from ..framing._mode import compiled_wanted
 from ._datagram_py import Datagrams as Reference
 
 if TYPE_CHECKING or not framing.EXTENSION or sys.platform != "linux":
@@ -19,7 +19,7 @@ else:
     try:
         from ._datagram_c import Datagrams
     except ImportError:
-        if os.environ.get("REACTOR_EXTENSION") == "1":
+        if compiled_wanted():
             raise
         from ._datagram_py import Datagrams
 

@@ -5,7 +5,6 @@ Positions are moved on before each call into the protocol, so whatever it raises
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from itertools import islice
 from socket import socket
@@ -14,6 +13,7 @@ from typing import Protocol as Interface
 
 from ..errors import FramingError
 from ..framing import Decoder, Piece
+from ..late import ssl
 from ..protocol import FramedProtocol
 from .buffers import ANSWER_FROM, MESSAGES_PER_TURN, PLAIN_ROOM, SEALED_SLICE, WriteBuffer
 from .tls import Session, too_much_read

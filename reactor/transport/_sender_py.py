@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any
 from typing import Protocol as Interface
 
 from ..framing import BytesLike, Encoder, Framing
+from ..late import ssl
 from ..protocol import FramedProtocol
 from .buffers import JOIN_BELOW, PLAIN_ROOM, READ_SIZE, WriteBuffer, snapshot
 from .tls import Session

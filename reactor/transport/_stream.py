@@ -5,10 +5,10 @@ Where the compiled one is missing, the pure one gets along with either codec.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from .. import framing
+from ..framing._mode import compiled_wanted
 from .sockets import take_next
 
 if TYPE_CHECKING or not framing.EXTENSION:
@@ -17,7 +17,7 @@ else:
     try:
         from ._stream_c import Stream
     except ImportError:
-        if os.environ.get("REACTOR_EXTENSION") == "1":
+        if compiled_wanted():
             raise
         from ._stream_py import Stream
 

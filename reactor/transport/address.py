@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import socket
 from typing import Any, NamedTuple
+
+from ..late import ipaddress
 
 
 class TCPAddress(NamedTuple):

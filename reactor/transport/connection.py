@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ..errors import ConnectionTimeout
 from ..framing import BytesLike, Framing
 from ..handlers import check_protocol
+from ..late import ssl
 from ..loop.handle import check_plain
 from ..loop.watch import nothing_to_do
 from ..protocol import Hold, Protocol

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable
-from concurrent.futures import Future
 from itertools import chain, zip_longest
 from selectors import EVENT_WRITE
 from typing import Any
 
 from ..errors import ConnectionTimeout
+from ..late import futures
 from ..loop import EventLoop, Handle, Timer
 from ..loop.report import say
 from ..loop.watch import nothing_to_do
@@ -89,7 +89,7 @@ class Connector:
         self._failures = 0
         self._round = 0  # answers that a name gives too late belong to an earlier one
         self._calls: list[Handle] = []
-        self._lookup: Future[list[Endpoint]] | None = None
+        self._lookup: futures.Future[list[Endpoint]] | None = None
         self._head_start: Timer | None = None
         self._endpoints: list[Endpoint] = []
         self._attempts: list[Attempt] = []
@@ -152,7 +152,7 @@ class Connector:
         self._on_socket(sock, peer)
         return None
 
-    def _resolved(self, asked_in: int, future: Future[list[Endpoint]]) -> None:
+    def _resolved(self, asked_in: int, future: futures.Future[list[Endpoint]]) -> None:
         if asked_in != self._round:
             return
         error = future.exception()

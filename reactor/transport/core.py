@@ -7,7 +7,6 @@ is called, and is looked at again after it.
 from __future__ import annotations
 
 import logging
-import ssl
 from collections.abc import Callable
 from enum import Enum
 from selectors import EVENT_READ
@@ -141,7 +140,7 @@ class Core:
     def _to_leave(self) -> int:
         """Return how many bytes wait and can leave: what waits for a word of TLS that never comes can't."""
         stream = self._stream
-        over = self._peer_ended or isinstance(stream.end, ssl.SSLError)
+        over = self._peer_ended or isinstance(stream.end, OSError)
         return stream.unsent if over and stream.session is not None else stream.waiting
 
     def close_when_quiet(self) -> None:

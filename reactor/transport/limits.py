@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, fields
 from typing import Any, Literal
+
+from ..late import random
 
 Overflow = Literal["abort", "raise", "drop"]
 WhenFull = Literal["park", "close"]

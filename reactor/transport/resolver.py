@@ -6,9 +6,9 @@ import errno
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Any, NamedTuple
 
+from ..late import futures
 from ..loop import EventLoop
 from .address import TCPAddress, numeric_family
 from .sockets import close, is_not_there, listen_on, named
@@ -84,15 +84,15 @@ def _listen_on_each(endpoints: list[Endpoint], port: int, backlog: int, reuse_po
 
 
 def resolve(
-    loop: EventLoop, address: TCPAddress, on_done: Callable[[Future[list[Endpoint]]], object]
-) -> Future[list[Endpoint]]:
+    loop: EventLoop, address: TCPAddress, on_done: Callable[[futures.Future[list[Endpoint]]], object]
+) -> futures.Future[list[Endpoint]]:
     """Call `on_done(future)` with the endpoints: in the next turn if the host is numeric, else from a thread's work.
 
     Returns the future: cancelling it gives up the place of a name that waits to be looked up.
     """
     if numeric_family(address.host) is None:
         return loop.run_in_daemon(resolve_now, address.host, address.port, on_done=on_done)
-    future: Future[list[Endpoint]] = Future()
+    future: futures.Future[list[Endpoint]] = futures.Future()
     try:
         future.set_result(resolve_now(address.host, address.port))
     except Exception as exc:  # an IPv6 scope that isn't there

@@ -5,11 +5,11 @@ OpenSSL says "want read" whenever it has used up what is there; nothing else can
 
 from __future__ import annotations
 
-import ssl
 from contextlib import suppress
 from typing import Any
 
 from ..framing import Framing
+from ..late import ssl
 
 _RECORD_SIZE = 16 * 1024  # RFC 8446, 5.1
 _RECORD_OVERHEAD = 80  # bytes: 22 with TLS 1.3, 29 with GCM in TLS 1.2, at most 69 with its CBC suites

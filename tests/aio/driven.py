@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import helpers
 import uvloop
 
 from reactor import Limits, aio
@@ -15,7 +16,9 @@ from reactor.testing.conformance import Maker
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
+_before = helpers.open_files().keys()
 uvloop.new_event_loop().close()  # libuv opens some descriptors once, and for good
+helpers.NOT_OURS.update(helpers.open_files().keys() - _before)
 
 
 class Driven:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -33,7 +34,7 @@ class Told:
     case: Case
     cores = "on paper"
 
-    def __init__(self, case: Case, kinds: list[str]) -> None:
+    def __init__(self, case: Case, kinds: list[str], tell: Callable[[str], object]) -> None:
         type(self).case = case
 
     def run(self, rounds: int, seconds: float) -> dict[str, Figures]:
@@ -313,3 +314,37 @@ def test_help_keeps_to_itself_how_servers_are_started(capsys: Captured) -> None:
     out = capsys.readouterr().out
     assert "--pipeline" in out
     assert "--serve" not in out
+
+
+def test_a_machine_reads_one_object(told: type[Told], capsys: Captured) -> None:
+    told.figures = {"messages": figures(7.0, 8.0), "reads": figures(5.0, 6.0)}
+    assert main(["bench", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rounds"] == 2
+    assert found["surroundings"].endswith("; on paper")
+    assert [*found["servers"]] == [KINDS["messages"].label, KINDS["reads"].label]
+    assert found["servers"][KINDS["reads"].label]["cpu_per_message"] == pytest.approx([5e-6, 6e-6])
+
+
+def test_what_was_measured_before_an_interruption_is_kept(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    begun: list[Load] = []
+    genuine = Load.start
+    whole_rounds = 3 * len(kinds_here())  # the first of them warms up
+
+    def start(self: Load, seconds: float) -> None:
+        begun.append(self)
+        genuine(self, seconds if len(begun) < whole_rounds + 2 else 60)
+        if len(begun) == whole_rounds + 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Load, "start", start)
+    assert main(["bench", "--json", "--seconds", "0", "--connections", "2"]) == 1
+    out, err = capsys.readouterr()
+    assert err == "bench: interrupted\n"
+    assert json.loads(out)["rounds"] == 2
+
+
+def test_nothing_is_told_where_no_round_was_whole(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    before_each_window(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert main(["bench", "--json", "--connections", "2"]) == 1
+    assert capsys.readouterr() == ("", "bench: interrupted\n")

@@ -42,6 +42,17 @@ def test_windows_go_round_in_turns_after_one_each_to_warm_up(monkeypatch: pytest
     assert all(window.server_cpu > 0 and window.elapsed > 0 for each in figures.values() for window in each.windows)
 
 
+def test_each_step_is_told_as_it_begins() -> None:
+    said: list[str] = []
+    Race(CASE, ["messages", "reads"], said.append).run(rounds=2, seconds=0)
+    first, second = "reactor, a callback per message", "reactor, a callback per read"
+    assert said == [
+        "2 servers start",
+        *(f"warming up: {each}" for each in (first, second)),
+        *(f"round {round_} of 2: {each}" for round_ in (1, 2) for each in (first, second)),
+    ]
+
+
 def test_a_server_that_is_dead_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with Server("reads", Framing()) as server:

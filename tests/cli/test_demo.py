@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import shutil
@@ -47,6 +48,14 @@ def test_it_prints_an_aligned_table(run: Callable[..., Any]) -> None:
     assert (ended.status, ended.err) == (0, [])
     assert [line[: len("round trip p50")].strip() for line in ended.out] == ROWS
     assert len({len(line) for line in ended.out}) == 1
+
+
+def test_a_machine_reads_one_object(run: Callable[..., Any]) -> None:
+    ended = run("demo", *SHORT, "--json")
+    assert (ended.status, ended.err) == (0, [])
+    found = json.loads("".join(ended.out))
+    assert found["messages"] > 0
+    assert found["round_trip_p50"] <= found["round_trip_p99"] < found["seconds"]
 
 
 @pytest.mark.parametrize(

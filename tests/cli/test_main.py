@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
+import selectors
 import shlex
 import subprocess
 import sys
@@ -12,10 +15,11 @@ from typing import Any
 
 import pytest
 
+import reactor
 from reactor import Framing
 from reactor.cli import main
 
-COMMANDS = ["demo", "echo", "send"]
+COMMANDS = ["demo", "echo", "send", "dump", "bench", "vendor"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -25,13 +29,29 @@ def test_help_names_every_command(command: str, capsys: pytest.CaptureFixture[st
     assert f"\n    {command} " in capsys.readouterr().out
 
 
+def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for command in COMMANDS:
+        assert re.search(rf"^    {command} +\S.*$", out, re.MULTILINE)
+
+
+def test_the_version_tells_twin_selector_and_python(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    twin = "compiled" if reactor.EXTENSION else "pure"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    selector = selectors.DefaultSelector.__name__
+    assert capsys.readouterr().out == f"reactor {reactor.__version__}, {twin} twin, {selector}, {python}\n"
+
+
 @pytest.mark.parametrize(
     ("args", "complaint"),
     [
-        ([], "reactor: the following arguments are required: COMMAND"),
         (["nope"], "reactor: argument COMMAND: invalid choice: 'nope'"),
-        (["echo", "localhost"], "echo: argument HOST:PORT: 'localhost' has no port"),
-        (["send", "unix:/tmp/x", "hello"], "send: argument HOST:PORT: 'unix:/tmp/x' is a Unix socket"),
+        (["echo", "localhost"], "echo: argument ADDRESS: 'localhost' has no port"),
+        (["send", "unix:", "hello"], "send: argument ADDRESS: 'unix:' has no path behind unix:"),
         (["send", "localhost:1"], "send: the following arguments are required: MESSAGE"),
         (
             ["send", "localhost:1", "hello", "--timeout", "soon"],

@@ -18,6 +18,7 @@ from reactor.cli.options import (
     limits_for,
     seconds,
 )
+from reactor.transport.address import UnixAddress
 
 FRAMINGS = [
     ([], Framing()),
@@ -87,9 +88,10 @@ def test_a_field_that_holds_little_needs_no_wide_limits() -> None:
 def test_addresses_are_read() -> None:
     assert address("localhost:9000") == ("localhost", 9000)
     assert address("[::1]:0") == ("::1", 0)
+    assert address("unix:/tmp/x") == UnixAddress("/tmp/x")
 
 
-@pytest.mark.parametrize("text", ["localhost", "localhost:http", "::1:9000", "127.0.0.1:65536", "unix:", "unix:/tmp/x"])
+@pytest.mark.parametrize("text", ["localhost", "localhost:http", "::1:9000", "127.0.0.1:65536", "unix:"])
 def test_other_addresses_are_refused(text: str) -> None:
     with pytest.raises(ArgumentTypeError, match=text):
         address(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,3 +132,16 @@ def test_a_message_that_no_frame_can_hold_is_the_user_s_mistake(capsys: pytest.C
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("send: body of 256 bytes to send needs a length of 256")
+
+
+def test_a_unix_socket_is_an_address_to_both_ends(tmp_path: Path, start: Run, run: Run) -> None:
+    where = f"unix:{tmp_path}/socket"
+    server = start("echo", where)
+    assert server.first_line() == f"echo: listening on {where}"
+    assert run("send", where, "hello") == (0, ["hello"], [])
+
+
+def test_whatever_echo_says_it_listens_on_send_takes(start: Run, run: Run) -> None:
+    for where in ("localhost:0", "0.0.0.0:0", ":0"):
+        said = start("echo", where).first_line().removeprefix("echo: listening on ")
+        assert run("send", said, "hello") == (0, ["hello"], [])

@@ -1344,3 +1344,21 @@ def test_a_body_of_two_mebibytes_behind_a_varint(codec: ModuleType) -> None:
     decoder, body = codec.Decoder(Framing.varint(max_frame_length=2 * MIB)), bytes(range(256)) * 8192
     assert [decoder.feed(each) for each in (b"\x80", b"\x80", b"\x80")] == [[], [], []]
     assert decoder.feed(b"\1" + body + b"\1z") == [body, b"z"]
+
+
+# --- what a debugging person is shown
+
+
+def test_a_decoder_tells_where_it_is(codec: ModuleType) -> None:
+    decoder = codec.Decoder(Framing())
+    assert repr(decoder) == "<Decoder stream_offset=0 buffered=0 wanted=4 discarded=0>"
+    decoder.feed(b"\0\0\0\2hi\0\0\0\5he")
+    assert repr(decoder) == "<Decoder stream_offset=6 buffered=6 wanted=3 discarded=0>"
+    decoder.feed(b"llo" + b"\xff" * 4)
+    assert repr(decoder) == f"<Decoder stream_offset=15 buffered=4 wanted=0 discarded=0 {decoder.error!r}>"
+
+
+def test_a_decoder_that_was_detached_says_so(codec: ModuleType) -> None:
+    decoder = codec.Decoder(Framing())
+    decoder.detach()
+    assert repr(decoder) == "<Decoder detached>"

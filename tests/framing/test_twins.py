@@ -7,7 +7,6 @@ import importlib
 import inspect
 import itertools
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -19,10 +18,11 @@ from hypothesis import strategies as st
 
 from reactor import Framing, FramingError, Piece
 from reactor.framing import _codec_py as pure
+from reactor.framing._mode import compiled_wanted
 
 MAX = 2**62  # the limit above all limits: verdicts.MAX_LENGTH
 
-needs_extension = pytest.mark.skipif(os.environ.get("REACTOR_EXTENSION") == "0", reason="the compiled twin is barred")
+needs_extension = pytest.mark.skipif(compiled_wanted() is False, reason="the compiled twin is barred")
 thorough = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-if os.environ.get("REACTOR_EXTENSION") == "0":
+from reactor.framing._mode import compiled_wanted
+
+if compiled_wanted() is False:
     pytest.skip("REACTOR_EXTENSION=0: the compiled twin is not to be loaded", allow_module_level=True)
 
 from fuzz import road

@@ -360,7 +360,7 @@ def test_a_cancelled_call_and_one_that_returns_have_nothing_to_tell(
 
 def test_on_a_closed_loop_it_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[dict[str, Any]] = []
-    monkeypatch.setattr("reactor.loop.threads.log_context", logged.append)
+    monkeypatch.setattr("reactor.loop.outcome.log_context", logged.append)
     with EventLoop() as loop:
         future = ended(loop.run_in_thread(fail, ValueError("too late")))
     del future

@@ -5,6 +5,7 @@ import errno
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, *endpoints: Endpoint) -> None:
     """Let every name have these endpoints."""
 
     def resolve(loop: EventLoop, address: TCPAddress, on_done: Callable[[Any], object]) -> None:
-        future: Any = connector.Future()
+        future: Any = Future()
         future.set_result(list(endpoints))
         loop.call_soon(on_done, future)
 
@@ -262,7 +263,7 @@ def test_a_socket_that_cannot_be_watched_is_closed_and_one_failure(
 
 def test_an_answer_of_a_name_that_is_no_oserror_is_one_failure(net: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(loop: EventLoop, address: TCPAddress, on_done: Callable[[Any], object]) -> None:
-        future: Any = connector.Future()
+        future: Any = Future()
         future.set_exception(ValueError("embedded null character"))
         loop.call_soon(on_done, future)
 
@@ -697,7 +698,7 @@ class Names:
         monkeypatch.setattr(connector, "resolve", lambda loop, address, on_done: self.asked.append(on_done))
 
     def answer(self, question: int, *names: str) -> None:
-        future: Any = connector.Future()
+        future: Any = Future()
         future.set_result(ends(*names))
         self.asked[question](future)
 

@@ -1,0 +1,63 @@
+"""What a terminal is written."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from reactor.cli.terminal import Progress, harmless, shown
+
+HOSTILE = "a\x1b[2Jb\x07\x08\r\n\x9bc\u202ed"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_what_can_be_seen_stays() -> None:
+    assert harmless("wörld 中 'x' ") == "wörld 中 'x' "
+
+
+def test_what_moves_a_cursor_or_the_writing_is_spelt() -> None:
+    assert harmless(HOSTILE) == r"a\x1b[2Jb\x07\x08\r\n\x9bc\u202ed"
+
+
+def test_a_pipe_is_given_everything_as_it_is() -> None:
+    assert shown(HOSTILE, io.StringIO()) == HOSTILE
+    assert shown(HOSTILE, Terminal()) == harmless(HOSTILE)
+
+
+@pytest.mark.parametrize("command", ["send"])
+def test_an_answer_moves_no_terminal(serve: Callable[..., Any], command: str) -> None:
+    master, slave = os.openpty()
+    with open(master, "rb", buffering=0) as screen:
+        arguments = [sys.executable, "-m", "reactor", command, serve().address, "a\x1b[2Jb"]
+        subprocess.run(arguments, stdout=slave, timeout=60, check=True)
+        os.close(slave)
+        assert screen.read(100) == b"a\\x1b[2Jb\r\n"
+
+
+def test_progress_is_one_line_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    progress = Progress()
+    progress.show("half")
+    progress.clear()
+    assert sys.stderr.getvalue() == "\r\x1b[Khalf\r\x1b[K"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_no_progress_in_a_pipe_or_on_a_terminal_that_can_not(
+    monkeypatch: pytest.MonkeyPatch, stream: type[io.StringIO]
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys, "stderr", stream())
+    Progress().show("half")
+    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
