@@ -61,6 +61,8 @@ class Connections(EventLoop):
         super()._mend()
         for server in list(self._servers):
             server.mend()
+        for connector in list(self._connectors):
+            connector.mend()
         for connection in list(self._dialled):
             connection.mend()
 

@@ -57,7 +57,8 @@ class Backoff:
     """How long to wait before trying again: `initial` seconds, then `factor` times as long each time, up to `longest`.
 
     `jitter` is the part of each wait that is left to chance, 0 to 1: many clients of one server must not come back
-    together. It shortens a wait and never lengthens it. `attempts`: how often to try in all, None for ever.
+    together. It shortens a wait and never lengthens it. `attempts`: how often to try in a row, None for ever. As
+    `reconnect` it begins anew behind a connection that lived for `longest` seconds; a shorter one is one more failure.
     """
 
     initial: float = 0.5
@@ -76,10 +77,16 @@ class Backoff:
 
     def delay(self, failures: int) -> float | None:
         """Return the seconds to wait after so many failures in a row, None when that is enough."""
-        if self.attempts is not None and failures >= self.attempts:
-            return None
+        return None if self.is_spent(failures) else self.wait(failures)
+
+    def is_spent(self, failures: int) -> bool:
+        """Tell whether so many failures in a row are enough."""
+        return self.attempts is not None and failures >= self.attempts
+
+    def wait(self, count: int) -> float:
+        """Return how many seconds the wait is that comes as the first, the second and so on in a row."""
         try:
-            full = min(self.initial * float(self.factor) ** max(0, failures - 1), self.longest)
+            full = min(self.initial * float(self.factor) ** max(0, count - 1), self.longest)
         except OverflowError:  # after a long night
             full = self.longest
         return full * (1 - self.jitter * random.random())
