@@ -273,6 +273,83 @@ def test_a_read_timeout_is_judged_as_every_other_limit(bad: Any) -> None:
         Limits(read_timeout=bad)
 
 
+@pytest.mark.parametrize("bad", [0, -1, "5", True, [5]])
+def test_one_that_is_set_is_judged_alike_and_changes_nothing_if_it_is_wrong(road: Road, bad: Any) -> None:
+    ours = Frames()
+    road.meet(ours, Limits(read_timeout=5))
+    with pytest.raises(ValueError, match="read_timeout is"):
+        ours.transport.set_read_timeout(bad)
+    road.clock.advance(5)
+    road.until(lambda: ours.ended)
+    assert "for 5 s, which is read_timeout" in str(ours.lost)
+
+
+@pytest.mark.parametrize("before", [None, 1, 60])
+def test_a_read_timeout_may_be_agreed_on_a_connection(road: Road, before: float | None) -> None:
+    def agree(self: Frames, message: bytes) -> None:
+        self.transport.set_read_timeout(int(message))
+
+    ours, others = Frames(message=agree), Frames()
+    limits = Limits(read_timeout=before)
+    peer, _ = road.meet(ours, limits), road.meet(others, Limits())
+    peer.send(frame(b"10"))
+    road.until(lambda: ours.messages)
+    road.clock.advance(9)
+    peer.send(frame(b"15"))
+    road.until(lambda: len(ours.messages) == 2)
+    road.clock.advance(14)
+    road.settle()
+    assert not ours.ended
+    road.clock.advance(1)
+    road.until(lambda: ours.ended)
+    assert isinstance(ours.lost, ConnectionTimeout)
+    assert str(ours.lost) == "no byte came from the peer for 15 s, which is read_timeout"
+    assert limits.read_timeout == before
+    assert not others.ended
+    assert road.reactor.stats()["timeouts_read"] == 1
+
+
+def test_a_read_timeout_that_is_taken_back_bounds_nothing(road: Road) -> None:
+    ours = Frames(made=lambda self: self.transport.set_read_timeout(None))
+    peer = road.meet(ours, Limits(read_timeout=5))
+    for _ in range(3):
+        road.clock.advance(60)
+        road.settle()
+    peer.send(frame(b"still here"))
+    road.until(lambda: ours.messages)
+    road.clock.advance(60)
+    road.settle()
+    assert not ours.ended
+
+
+def test_a_read_timeout_that_is_set_when_all_is_over_changes_nothing(road: Road) -> None:
+    ours = Frames(lost=lambda self, exc: self.transport.set_read_timeout(1))
+    road.meet(ours)
+    ours.transport.close()
+    ours.transport.set_read_timeout(1)
+    road.until(lambda: ours.ended)
+    assert ours.lost is None
+    road.clock.advance(2)
+    road.settle()
+    assert road.reactor.stats()["timeouts_read"] == 0
+
+
+@pytest.mark.parametrize("late", [lambda transport: transport.set_read_timeout(5), lambda transport: None])
+def test_who_has_ended_its_side_is_waited_for_no_more(plain: Road, late: Any) -> None:
+    """Neither by a wait that is agreed then, nor by reading that is paused and gone on with."""
+    ours = Frames(eof=lambda self: True)
+    peer = plain.meet(ours, Limits(read_timeout=5))
+    peer.finish()
+    plain.until(lambda: "eof" in ours.calls)
+    late(ours.transport)
+    ours.transport.pause_reading()
+    ours.transport.resume_reading()
+    plain.settle()
+    plain.clock.advance(60)
+    plain.settle()
+    assert not ours.ended
+
+
 def test_a_peer_that_trickles_meets_the_frame_timeout(road: Road) -> None:
     """Under TLS what trickles is one record, of which nothing can be delivered before its last byte."""
     ours = Frames()
