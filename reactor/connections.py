@@ -14,7 +14,7 @@ from .transport.buffers import read_memory
 from .transport.connection import TRAFFIC
 from .transport.linger import Linger, Lingers
 
-_WAITS = ("connect", "handshake", "idle", "read", "frame", "write", "close")  # of `Limits`, each a timeout
+_WAITS = ("connect", "handshake", "idle", "read", "first_message", "frame", "write", "close")  # timeouts of `Limits`
 _COUNTED = (
     "accepted", "refused_max_connections", "refused_max_per_peer", "shed", "handshake_failures", "partial_sends",
     "pauses_reading", "pauses_writing", *(f"timeouts_{wait}" for wait in _WAITS),

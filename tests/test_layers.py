@@ -46,7 +46,7 @@ RANKS = [
     {"transport.receiving", "transport.sending", "transport.listener", "transport.connector"},
     {"transport.connection"},
     {"transport"},
-    {"arguments"},
+    {"arguments", "newcomers"},
     {"server", "dial"},
     {"connections"},
     {"reactor"},

@@ -21,11 +21,13 @@ class Limits:
     parks its listener, so that who comes waits in the kernel's queue, or closes what it takes. `connect_timeout`: for
     names, addresses and the connection together. `handshake_timeout`: for TLS's. `idle_timeout`: no byte in either
     direction. `read_timeout`: no byte from the peer, whatever we send: for a peer that says when it is alive.
-    `frame_timeout`: from the first byte of a frame to its last, however many come in between. `write_timeout`: the peer
-    takes nothing while bytes wait. `close_timeout`: for what waits when `close()` is called. `high_water`, `low_water`:
-    where `pause_writing` and `resume_writing` come; a `max_write_buffer` that isn't above lowers them, to its half.
-    `max_write_buffer`: more never waits; `overflow` says what becomes of the write that would be more: "abort" ends the
-    connection with WriteBufferFull, "raise" raises it and queues nothing, "drop" forgets that write.
+    `first_message_timeout`: of a server, from the accept until the peer has said something: a whole message where the
+    protocol is framed, else a byte; None where peers only listen. `frame_timeout`: from the first byte of a frame to
+    its last, however many come in between. `write_timeout`: the peer takes nothing while bytes wait. `close_timeout`:
+    for what waits when `close()` is called. `high_water`, `low_water`: where `pause_writing` and `resume_writing` come;
+    a `max_write_buffer` that isn't above lowers them, to its half. `max_write_buffer`: more never waits; `overflow`
+    says what becomes of the write that would be more: "abort" ends the connection with WriteBufferFull, "raise" raises
+    it and queues nothing, "drop" forgets that write.
     """
 
     max_connections: int | None = 10_000
@@ -35,6 +37,7 @@ class Limits:
     handshake_timeout: float | None = 10.0
     idle_timeout: float | None = None
     read_timeout: float | None = None
+    first_message_timeout: float | None = 60.0
     frame_timeout: float | None = 30.0
     write_timeout: float | None = 60.0
     close_timeout: float | None = 5.0
