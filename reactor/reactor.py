@@ -18,6 +18,7 @@ from .server import Drained, Server, check_drain
 from .transport import Backoff, Connection, Connector, Limits, sockets
 from .transport.address import TCPAddress, UnixAddress, server_name
 from .transport.core import Unwatched
+from .transport.pipe import Pipe, PipeConnection
 from .transport.resolver import check_port, listen_on_all
 from .transport.tls import TLS
 from .transport.unix import UnixPath, listen_on_path
@@ -144,6 +145,27 @@ class Reactor(Connections):
         plan = Plan(address, retry, reconnect, None, sock)
         return self._dial(factory, plan, tls, server_name(server_hostname), limits, on_failure)
 
+    def connect_pipe(
+        self, factory: Factory, read: Any = None, write: Any = None, *, limits: Limits | None = None
+    ) -> Connection:
+        """Return the transport of a protocol over files: pipes, fifos, ttys, stdio, and regular files in their place.
+
+        `read`, `write`: file objects or descriptors, one of them or both, which may be one. They stay yours if this
+        raises, and are the connection's from then on: they never block, are closed at its end, but for stdio (0 to 2),
+        and block again if they did before. What a file object has read ahead stays in it.
+        """
+        self.check_thread("connect_pipe")
+        check_door(factory, None, limits)
+        self._check_doors()
+        pipe = Pipe(read, write)
+        protocol = factory()
+        check_protocol(protocol, "the factory %r returned", factory)
+        pipe.setblocking(False)
+        connection = PipeConnection(self, pipe, protocol, limits or Limits(), self._memory, self._pipe_over)
+        self._dialled[connection] = None
+        self.call_soon(connection.start)
+        return connection
+
     def drain(self, grace: float, on_done: Callable[[Drained], object] | None = None) -> None:
         """Drain all servers, as `Server.drain()` does; `on_done(Drained)` is called once, with the sums of all.
 
@@ -253,8 +275,13 @@ class Reactor(Connections):
         finally:
             self._in_hand = None
 
+    def _pipe_over(self, connection: Connection, cause: BaseException | None, pipe: Any) -> None:
+        if not connection.made and isinstance(cause, OSError):
+            self._never_made(connection, cause, False)
+        self._let_go(connection, pipe)
+
     def _never_made(self, connection: Connection, cause: BaseException, is_tls: bool) -> None:
-        """Note that somebody was accepted and no connection came of it."""
+        """Note that somebody was accepted, or given a pipe, and no connection came of it."""
         if is_tls and not isinstance(cause, Unwatched):
             self.counts["handshake_failures"] += 1
             peer = connection.get_extra_info("peername")

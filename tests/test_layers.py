@@ -45,6 +45,7 @@ RANKS = [
     {"transport.core", "transport.unix", "transport.resolver", "transport.linger"},
     {"transport.receiving", "transport.sending", "transport.listener", "transport.connector"},
     {"transport.connection"},
+    {"transport.pipe"},
     {"transport"},
     {"arguments", "newcomers"},
     {"server", "dial"},
