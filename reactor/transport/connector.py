@@ -167,6 +167,7 @@ class Connector:
         error = self._waits_behind
         if error is not None:
             self._end_round()
+            self._waits_behind = error
             self._calls.append(self._loop.call_soon(self.failed, error))
 
     def mend(self) -> None:
@@ -175,7 +176,7 @@ class Connector:
             return
         error, backoff = self._waits_behind, self._backoff
         self._end_round()
-        if error is None or backoff is None:
+        if error is None:
             self._begin()
         else:
             self._waits -= 1

@@ -750,6 +750,20 @@ def test_an_exception_out_of_nowhere_costs_no_coming_back(
     attempt.close()
 
 
+def test_behind_a_drain_an_exception_out_of_nowhere_begins_no_try(
+    told: Reactor, clock: ManualClock, refuses: Refuses
+) -> None:
+    outcome = Outcome()
+    attempt = comes_back(told, outcome, STEADY, host="127.0.0.1")
+    turns(told)
+    attempt.dial_no_more()
+    attempt.dial_no_more()
+    attempt.mend()
+    pass_time(told, clock, 60)
+    assert (len(refuses.times), len(outcome.failures)) == (1, 1)
+    assert attempt.closed
+
+
 def comes_back(told: Reactor, outcome: Outcome, reconnect: Backoff, host: str = "name") -> Connector:
     address = TCPAddress(host, 80)
     return Connector(told, address, outcome.connected, outcome.failures.append, 10, reconnect=reconnect)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +16,8 @@ import pytest
 from helpers import Fork, FrameRecorder, Recorder, open_descriptors, run_until
 
 from reactor import Limits, Reactor
+from reactor.testing import check_transport
+from reactor.testing.conformance import PROMISES
 
 pty = pytest.importorskip("pty", reason="pipes are for systems whose selectors take them")
 ROOT = Path(__file__).parent.parent.parent
@@ -240,6 +242,22 @@ def test_waits_are_those_of_every_connection(net: Reactor, files: Files) -> None
     run_until(net, lambda: ours.ended)
     assert "which is read_timeout" in str(ours.lost)
     assert net.stats()["connections"] == 0
+
+
+ABOUT_SOCKETS = {66, 91}  # an end that is made behind TLS's back; "socket", "peername" and "sockname"
+
+
+@contextmanager
+def over_pipes(one: Any, other: Any, limits: Limits) -> Iterator[Reactor]:
+    (read, other_write), (other_read, write) = os.pipe(), os.pipe()
+    with Reactor() as net:
+        net.connect_pipe(lambda: one, read, write, limits=limits)
+        net.connect_pipe(lambda: other, other_read, other_write, limits=limits)
+        yield net
+
+
+def test_two_pipes_keep_every_promise_of_a_transport(twin: ModuleType) -> None:
+    check_transport(over_pipes, only=sorted(set(PROMISES) - ABOUT_SOCKETS))
 
 
 # --- how they are left
