@@ -339,6 +339,13 @@ def test_stdio_is_spoken_over_and_left_open() -> None:
     assert (run.stdout, run.stderr) == (b"\0\0\0\2HI" * 3 + b"still here\n", b"")
 
 
+def test_the_example_of_a_child_process_talks_to_the_example_of_a_port() -> None:
+    words = [sys.executable, "examples/child_process.py", sys.executable, "examples/stdio_port.py"]
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(words, capture_output=True, cwd=ROOT, env=here, timeout=60, check=True)
+    assert (run.stdout, run.stderr) == (b"hello\n", b"")
+
+
 def test_stdio_may_be_regular_files(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"\0\0\0\2hi" * 3)
     with open(tmp_path / "in", "rb") as source, open(tmp_path / "out", "wb") as sink:
