@@ -9,7 +9,9 @@ from typing import Any
 
 from .late import ssl
 from .loop.handle import check_plain
+from .transport.address import numeric_family
 from .transport.limits import Backoff, Limits
+from .transport.resolver import Endpoint, resolve_now
 
 _HAS_UNIX = hasattr(socket, "AF_UNIX")  # Windows' Python doesn't
 _MOST_BACKLOG = (1 << 31) - 1  # a C int
@@ -35,13 +37,39 @@ def check_listening(host: object, backlog: Any, sock: object) -> None:
         _check_stream(sock)
 
 
-def check_connecting(on_failure: object, retry: object, server_hostname: object, sock: object) -> None:
+def check_connecting(
+    on_failure: object, retry: object, reconnect: object, server_hostname: object, sock: object
+) -> None:
     """Judge what `connect_*` is given beside its address."""
     check_callable("on_failure", on_failure)
     _check_type("retry", retry, Backoff, "a Backoff(...)")
+    _check_type("reconnect", reconnect, Backoff, "a Backoff(...)")
     _check_type("server_hostname", server_hostname, str, "a str")
     if sock is not None:
         _check_stream(sock)
+        if reconnect is not None:
+            raise ValueError(
+                f"reconnect is {reconnect!r}, and a sock is given: that is there once, nothing can be dialled"
+            )
+
+
+def local_of(local_addr: Any, sock: object) -> Endpoint | None:
+    """Return where to connect from, None for anywhere. Raises OSError for an IPv6 scope that isn't there."""
+    if local_addr is None:
+        return None
+    if sock is not None:
+        raise ValueError(f"local_addr is {local_addr!r}, and a sock is given: that is connected already")
+    if not _is_local(local_addr):
+        wanted = "(host, port): an IP address of this machine, and 0 to 65535, 0 for any"
+        raise ValueError(f"local_addr is {local_addr!r}, it must be {wanted}")
+    return resolve_now(*local_addr)[0]
+
+
+def _is_local(address: Any) -> bool:
+    if not isinstance(address, (tuple, list)) or len(address) != 2:
+        return False
+    host, port = address
+    return isinstance(host, str) and numeric_family(host) is not None and _is_int(port) and 0 <= port < 1 << 16
 
 
 def check_datagrams(on_failure: object, sock: object, **flags: object) -> None:

@@ -15,7 +15,7 @@ from .transport.buffers import read_memory
 from .transport.connection import TRAFFIC
 from .transport.linger import Linger, Lingers
 
-_WAITS = ("connect", "handshake", "idle", "read", "frame", "write", "close")  # of `Limits`, each a timeout
+_WAITS = ("connect", "handshake", "idle", "read", "first_message", "frame", "write", "close")  # timeouts of `Limits`
 _COUNTED = (
     "accepted", "refused_max_connections", "refused_max_per_peer", "shed", "handshake_failures", "partial_sends",
     "pauses_reading", "pauses_writing", "datagrams_cut", "datagram_errors", *(f"timeouts_{wait}" for wait in _WAITS),
@@ -77,6 +77,8 @@ class Connections(EventLoop):
         super()._mend()
         for server in list(self._servers):
             server.mend()
+        for connector in list(self._connectors):
+            connector.mend()
         for connection in list(self._dialled):
             connection.mend()
         for endpoint in list(self._endpoints):

@@ -8,9 +8,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from .arguments import check_connecting, check_door, check_host, check_listening, path_of
+from .arguments import check_connecting, check_door, check_host, check_listening, local_of, path_of
 from .datagrams import DatagramDoors
-from .dial import Dial, Failure, OnEnd
+from .dial import Dial, Failure, OnEnd, Plan
 from .handlers import check_protocol
 from .late import ssl
 from .loop.report import say
@@ -18,6 +18,7 @@ from .server import Drained, Server, check_drain
 from .transport import Backoff, Connection, Connector, Limits, sockets
 from .transport.address import TCPAddress, UnixAddress, server_name
 from .transport.core import Unwatched
+from .transport.pipe import Pipe, PipeConnection
 from .transport.resolver import check_port, listen_on_all
 from .transport.tls import TLS
 from .transport.unix import UnixPath, listen_on_path
@@ -102,20 +103,26 @@ class Reactor(DatagramDoors):
         sock: socket.socket | None = None,
         on_failure: Failure | None = None,
         retry: Backoff | None = None,
+        reconnect: Backoff | None = None,
+        local_addr: tuple[str, int] | None = None,
     ) -> Connector:
         """Connect to `host`. `on_failure(exc)` is called once if no connection comes about; else that is reported.
 
         `server_hostname`: what the certificate must be for, `host` unless given. `retry`: how to try again, also when
-        TLS fails. `sock`: a connected stream socket to use in place of connecting, once; it stays yours if this raises,
-        and is the connection's from then on.
+        TLS fails. `reconnect`: dial again whenever the connection ends, until `Connector.close()`; each time names are
+        resolved anew and `factory` makes a new protocol; the first connection is tried for by it, too, unless there is
+        a `retry`; `on_failure` then tells that no other try follows. `local_addr`: the IP address and port to connect
+        from, 0 for any port. `sock`: a connected stream socket to use in place of connecting, once; it stays yours if
+        this raises, and is the connection's from then on.
         """
         self.check_thread("connect_tcp")
         if sock is None:
             check_host(host)
             check_port(port)
-        check_connecting(on_failure, retry, server_hostname, sock)
-        name = server_name(server_hostname or host)
-        return self._dial(factory, TCPAddress(host, port), tls, name, limits, on_failure, retry, sock)
+        check_connecting(on_failure, retry, reconnect, server_hostname, sock)
+        name, local = server_name(server_hostname or host), local_of(local_addr, sock)
+        plan = Plan(TCPAddress(host, port), retry, reconnect, local, sock)
+        return self._dial(factory, plan, tls, name, limits, on_failure)
 
     def connect_unix(
         self,
@@ -128,16 +135,43 @@ class Reactor(DatagramDoors):
         sock: socket.socket | None = None,
         on_failure: Failure | None = None,
         retry: Backoff | None = None,
+        reconnect: Backoff | None = None,
     ) -> Connector:
         """Connect to a path, or to an abstract name ("@name"), as `connect_tcp()` does to a host."""
         self.check_thread("connect_unix")
         name = "" if path is None and sock is not None else path_of(path)
         address = UnixAddress("\0" + name[1:] if name.startswith("@") else name)
-        check_connecting(on_failure, retry, server_hostname, sock)
-        return self._dial(factory, address, tls, server_name(server_hostname), limits, on_failure, retry, sock)
+        check_connecting(on_failure, retry, reconnect, server_hostname, sock)
+        plan = Plan(address, retry, reconnect, None, sock)
+        return self._dial(factory, plan, tls, server_name(server_hostname), limits, on_failure)
+
+    def connect_pipe(
+        self, factory: Factory, read: Any = None, write: Any = None, *, limits: Limits | None = None
+    ) -> Connection:
+        """Return the transport of a protocol over files: pipes, fifos, ttys, stdio, and regular files in their place.
+
+        `read`, `write`: file objects or descriptors, one of them or both, which may be one. They stay yours if this
+        raises, and are the connection's from then on: they never block, are closed at its end, but for stdio (0 to 2),
+        and block again if they did before. What a file object has read ahead stays in it.
+        """
+        self.check_thread("connect_pipe")
+        check_door(factory, None, limits)
+        self._check_doors()
+        pipe = Pipe(read, write)
+        protocol = factory()
+        check_protocol(protocol, "the factory %r returned", factory)
+        pipe.setblocking(False)
+        connection = PipeConnection(self, pipe, protocol, limits or Limits(), self._memory, self._pipe_over)
+        self._dialled[connection] = None
+        self.call_soon(connection.start)
+        return connection
 
     def drain(self, grace: float, on_done: Callable[[Drained], object] | None = None) -> None:
-        """Drain all servers, as `Server.drain()` does; `on_done(Drained)` is called once, with the sums of all."""
+        """Drain all servers, as `Server.drain()` does; `on_done(Drained)` is called once, with the sums of all.
+
+        Connectors begin no other try, and no connection of theirs comes back; one that stands, or is being made, may be
+        what an answer waits for, and goes on.
+        """
         self.check_thread("drain")
         check_drain(grace, on_done)
         results: list[Drained] = []
@@ -148,6 +182,8 @@ class Reactor(DatagramDoors):
             if len(results) >= len(servers) and on_done is not None:
                 on_done(Drained(sum(each.closed for each in results), sum(each.aborted for each in results)))
 
+        for connector in list(self._connectors):
+            connector.dial_no_more()
         for server in servers:
             server.drain(grace, drained)
         if not servers:
@@ -189,13 +225,11 @@ class Reactor(DatagramDoors):
     def _dial(
         self,
         factory: Factory,
-        address: TCPAddress | UnixAddress,
+        plan: Plan,
         tls: ssl.SSLContext | None,
         name: str | None,
         limits: Limits | None,
         on_failure: Failure | None,
-        retry: Backoff | None,
-        given: socket.socket | None,
     ) -> Connector:
         check_door(factory, tls, limits)
         self._check_doors()
@@ -208,7 +242,7 @@ class Reactor(DatagramDoors):
             return connection
 
         dial = Dial(self, establish, self._let_go, on_failure, self._connectors.discard)
-        connector = dial.begin(address, bounds.connect_timeout, retry, given)
+        connector = dial.begin(plan, bounds.connect_timeout)
         self._connectors.add(connector)
         return connector
 
@@ -241,8 +275,13 @@ class Reactor(DatagramDoors):
         finally:
             self._in_hand = None
 
+    def _pipe_over(self, connection: Connection, cause: BaseException | None, pipe: Any) -> None:
+        if not connection.made and isinstance(cause, OSError):
+            self._never_made(connection, cause, False)
+        self._let_go(connection, pipe)
+
     def _never_made(self, connection: Connection, cause: BaseException, is_tls: bool) -> None:
-        """Note that somebody was accepted and no connection came of it."""
+        """Note that somebody was accepted, or given a pipe, and no connection came of it."""
         if is_tls and not isinstance(cause, Unwatched):
             self.counts["handshake_failures"] += 1
             peer = connection.get_extra_info("peername")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .arguments import check_callable
 from .loop import EventLoop, Timer
 from .loop.report import Repeats, say
+from .newcomers import Newcomers
 from .transport import Connection, Limits, Listener, sockets
 from .transport.address import format_address
 from .transport.linger import Linger
@@ -49,6 +50,7 @@ class Server:
         self._on_over = on_over  # called when it is closed, and all its sockets are
         self._make_room = make_room
         self._connections: dict[Connection, None] = {}  # in order, and leaner than a set of thousands
+        self._newcomers = Newcomers(loop, limits.first_message_timeout)
         self._lingers: dict[Linger, Any] = {}  # oldest first, each with its host
         self._per_peer: Counter[Any] = Counter()  # both of these
         self._hosts: dict[Any, Any] = {}  # of each host one string, though a gateway brings thousands
@@ -140,6 +142,7 @@ class Server:
         for connection in list(self._connections):
             connection.abandon()
         self._connections.clear()
+        self._newcomers.clear()
 
     def descriptor_freed(self) -> None:
         """Accept again at once, if it held off for want of one."""
@@ -172,6 +175,7 @@ class Server:
             self._parked = True
             for listener in self._listeners:
                 listener.park()
+        self._newcomers.add(connection)
         connection.start()
         if self._drain is not None:  # begun by the factory, or by connection_made
             connection.close_when_quiet()
@@ -195,6 +199,7 @@ class Server:
             listener.mend()
         for connection in list(self._connections):
             connection.mend()
+        self._newcomers.mend(self._connections)
         self._look_whether_over()
 
     def _is_full(self) -> bool:
@@ -220,6 +225,7 @@ class Server:
         """Note that a connection is over; and who lingers for it, if somebody does: then `lingered()` follows."""
         host = _host_of(connection.get_extra_info("peername"))
         self._connections.pop(connection, None)
+        self._newcomers.discard(connection)
         if self._drain is not None:
             self._drain.lost(connection)
         if self._parked:

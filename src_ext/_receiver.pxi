@@ -5,6 +5,7 @@ cdef class Receiver(Sender):
     """Reads once a turn and delivers. `memory`: where reads go, shared by all streams of a loop."""
 
     cdef public bint reading, drained
+    cdef readonly bint heard  # whether a protocol of bytes was given any
     cdef public int64_t bytes_received
     cdef readonly object decoder  # of any kind
     cdef Decoder native  # the decoder, if it is the compiled one
@@ -208,8 +209,10 @@ cdef class Receiver(Sender):
             self.decoder.push(PyBytes_FromStringAndSize(at, size))
             self.deliver()
         elif self.buffered:
+            self.heard = True
             self.fill(PyBytes_FromStringAndSize(at, size))
         else:
+            self.heard = True
             self.protocol.data_received(PyBytes_FromStringAndSize(at, size))
         return 0
 

@@ -35,6 +35,7 @@ CONNECTING: list[dict[str, Any]] = [
     {"on_failure": "print"},
     {"on_failure": never_awaited},
     {"retry": 5},
+    {"reconnect": 5},
     {"server_hostname": b"x"},
     {"sock": 5},
 ]
@@ -61,7 +62,22 @@ def test_listen_unix_names_what_is_wrong(net: Reactor, tmp_path: Path, wrong: di
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("wrong", [*CONNECTING, {"host": None}, {"port": "9000"}, {"port": -1}])
+LOCAL_ADDRS: list[dict[str, Any]] = [
+    {"local_addr": wrong}
+    for wrong in (
+        "127.0.0.1",
+        ("127.0.0.1",),
+        (LOCAL, "0"),
+        (LOCAL, -1),
+        (LOCAL, 70_000),
+        ("localhost", 0),
+        (None, 0),
+        0,
+    )
+]
+
+
+@pytest.mark.parametrize("wrong", [*CONNECTING, *LOCAL_ADDRS, {"host": None}, {"port": "9000"}, {"port": -1}])
 def test_connect_tcp_names_what_is_wrong(net: Reactor, wrong: dict[str, Any]) -> None:
     refused(net.connect_tcp, wrong, factory=Protocol, host=LOCAL, port=1)
     assert net.stats()["ready"] == 0
@@ -138,6 +154,17 @@ def test_a_socket_that_can_not_be_watched_stays_its_givers(
             net.listen_tcp(echo, None, 0, sock=sock)
         assert sock.getsockname()[0] == LOCAL, "still open"
         assert net.stats()["servers"] == 0
+
+
+@pytest.mark.parametrize("beside", [{"reconnect": Backoff()}, {"local_addr": (LOCAL, 0)}])
+def test_what_is_for_dialling_is_refused_beside_a_socket_that_is_given(net: Reactor, beside: dict[str, Any]) -> None:
+    (name,) = beside
+    one, other = socket.socketpair()
+    with one, other:
+        with pytest.raises(ValueError, match=f"{name} is .* and a sock is given"):
+            net.connect_tcp(Protocol, LOCAL, 1, sock=one, **beside)
+        other.send(b"x")
+        assert one.recv(1) == b"x"
 
 
 @pytest.mark.parametrize("wrong", [{"limits": {}}, {"retry": 1}, {"factory": None}, {"tls": client_context()}])

@@ -492,7 +492,7 @@ def test_a_reactor_and_its_server_tell_who_is_connected() -> None:
         with socket.create_connection(server.addresses[0]):
             while server.connections == 0:
                 reactor.run_once(1)
-            assert repr(reactor) == "<Reactor idle, files=2, timers=0, servers=1, connections=1>"
+            assert repr(reactor) == "<Reactor idle, files=2, timers=1, servers=1, connections=1>"
             server.close()
             assert repr(server) == f"<Server closed at {where}, connections=1>"
             server.drain(10)

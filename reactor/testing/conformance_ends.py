@@ -88,6 +88,17 @@ def close_is_bounded(stage: Stage) -> None:
     stage.ended(other)
 
 
+@PROMISES(92)
+def silence_is_bounded(stage: Stage) -> None:
+    """set_read_timeout() ends who hears nothing for so long, with ConnectionTimeout; its peer sees EOF."""
+    one, other = stage.pair()
+    one.do("set_read_timeout", 0.05)
+    stage.ended(one, other)
+    assert isinstance(one.lost, ConnectionTimeout)
+    assert other.lost is None
+    raises(ValueError, one.do, "set_read_timeout", 0)
+
+
 @PROMISES(56)
 def both_may_close_at_once(stage: Stage) -> None:
     """Both sides may close, or abort, in the same turn."""

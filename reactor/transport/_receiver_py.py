@@ -61,6 +61,7 @@ class Receiver:
         self._more = False  # whether TLS may have plain bytes that were not asked for
         self._end: ssl.SSLError | bool = False  # how TLS ended, behind all that came before
         self.drained = False  # the last read came back short: the socket has no more
+        self.heard = False  # whether a protocol of bytes was given any
 
     def receive(self) -> None:
         """Read once, and deliver what is whole."""
@@ -160,8 +161,9 @@ class Receiver:
         """Deliver plain bytes; nothing is left of earlier ones."""
         if self.decoder is not None:
             self.decoder.push(bytes(data))
-            self._deliver()
-        elif self._buffered:
+            return self._deliver()
+        self.heard = True
+        if self._buffered:
             self._fill(data)
         else:
             self.protocol.data_received(bytes(data))

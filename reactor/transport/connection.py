@@ -21,6 +21,7 @@ from .sending import Sending
 from .tls import TLS, Session, behind_the_switch
 
 TRAFFIC = ("bytes_received", "bytes_sent", "frames_received", "frames_sent", "writes_dropped")  # counts of a stream
+_SILENCE = ("idle_timeout", "read_timeout", "first_message_timeout")
 _traffic_of = attrgetter(*TRAFFIC)
 
 
@@ -225,13 +226,28 @@ class Connection(Receiving, Sending):
         # a peer that we let wait could send no more than a window: it goes on when that is read
         return wait == "frame_timeout" and self._received - before >= FLOWS
 
+    def has_spoken(self) -> bool:
+        """Whether the peer has said something: a whole message, or a byte to a protocol of bytes."""
+        return self._stream.heard or self._stream.frames_received > 0
+
+    def may_have_spoken(self) -> bool:
+        """Whether it could be that it has, or that it needn't: bytes still come or aren't read, or it has ended."""
+        if self._told or self._state in (State.CLOSING, State.LOST):
+            return True
+        return self._still_comes() or (self._paused and (self._stream.left or sockets.has_unread(self._sock)))
+
+    def stayed_silent(self, seconds: float) -> None:
+        """End, since no first message came."""
+        what = "byte" if self._stream.decoder is None else "whole message"
+        text = f"no {what} came from the peer in its first {seconds:g} s, which is first_message_timeout"
+        self.timed_out("first_message_timeout", ConnectionTimeout(text))
+
     def timed_out(self, wait: str, exc: ConnectionTimeout) -> None:
         """End; in good order where nobody owes anybody a byte."""
         self._loop.counts[f"timeouts_{wait.removesuffix('_timeout')}"] += 1
-        if wait == "frame_timeout":
+        if self._stream.in_frame and wait in ("first_message_timeout", "frame_timeout"):
             exc = ConnectionTimeout(": ".join(filter(None, (str(exc), self._stream.progress))))
-        idle = wait in ("idle_timeout", "read_timeout") and not self._stream.waiting
-        if idle and self._state is State.OPEN:
+        if wait in _SILENCE and self._state is State.OPEN and not self._stream.waiting:
             self._cause = self._cause or exc
             self.close()
         else:

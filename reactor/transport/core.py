@@ -96,7 +96,7 @@ class Core:
         self._deadlines: Deadlines | None = None  # as long as there was no wait
         self._watch = loop.watch(sock, nothing_to_do, nothing_to_do)
         self._stream = _stream.Stream(sock, memory, self, loop.defer_flush, loop.runs_on)  # type: ignore[arg-type]
-        self._stream.clocked = limits.idle_timeout is not None or limits.read_timeout is not None
+        self._wind_clock()
         self._watch.on_read = self._stream.receive
 
     def check_thread(self, name: str) -> None:
@@ -253,10 +253,15 @@ class Core:
     def _awaits(self, wait: str) -> bool:
         return self._deadlines is not None and wait in self._deadlines
 
+    def _wind_clock(self) -> None:
+        """Have the stream tell of every transfer, if a wait is begun anew by it."""
+        limits = self._limits
+        self._stream.clocked = limits.idle_timeout is not None or limits.read_timeout is not None
+
     def touched(self, sending: bool) -> None:
         """Note that bytes came, or went."""
         self._await("idle_timeout", self._limits.idle_timeout)
-        if not sending:
+        if not (sending or self._told):
             self._await("read_timeout", self._limits.read_timeout)
 
     def _tls_waits(self) -> bool:

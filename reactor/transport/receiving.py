@@ -6,6 +6,7 @@ from ..errors import FramingError
 from ..protocol import FramedProtocol
 from . import sockets
 from .core import Core, State
+from .limits import with_read_timeout
 from .tls import Session, behind_the_switch
 
 
@@ -33,6 +34,18 @@ class Receiving(Core):
             self._look_later()
             if self._unsendable is not None:
                 self._loop.call_after_look(self._give_up)
+
+    def set_read_timeout(self, seconds: float | None) -> None:
+        """Bound from now on how long the peer may send no byte; None for no bound. In place of `Limits.read_timeout`.
+
+        For what two sides agree on: a keep-alive, a heartbeat.
+        """
+        self._loop.check_thread("set_read_timeout")
+        self._limits = with_read_timeout(self._limits, seconds)
+        self._wind_clock()
+        self._stop_waiting("read_timeout")
+        if self._state is State.OPEN and not self._told:
+            self._await("read_timeout", seconds)
 
     def is_reading(self) -> bool:
         return self._stream.reading and not self._shakes_hands()

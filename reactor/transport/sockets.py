@@ -208,13 +208,18 @@ def prepare(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-def start_connect(family: int, sockaddr: Any) -> socket.socket:
-    """Return a socket that is connecting; it is writable when it knows. Raises OSError naming the address."""
+def start_connect(family: int, sockaddr: Any, local: Any = None) -> socket.socket:
+    """Return a socket that is connecting; it is writable when it knows. Raises OSError naming the address.
+
+    `local`: where it is bound first.
+    """
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as exc:
         raise named(exc, f"can't connect to {format_address(sockaddr)}") from None
     prepare(sock)
+    if local is not None:
+        _bind(sock, local)
     try:
         code = sock.connect_ex(sockaddr)
     except OSError as exc:  # an address that no kernel was asked about: a path that is too long
@@ -227,6 +232,17 @@ def start_connect(family: int, sockaddr: Any) -> socket.socket:
         sock.close()
         raise named(OSError(code, os.strerror(code)), f"can't connect to {format_address(sockaddr)}")
     return sock
+
+
+def _bind(sock: socket.socket, local: Any) -> None:
+    """Say where a socket is to connect from; it is closed if that can't be."""
+    try:
+        if local[1]:  # or who comes back would wait until the kernel has forgotten the last connection of this port
+            sock.setsockopt(socket.SOL_SOCKET, _OURS_ALONE, 1)
+        sock.bind(local)
+    except OSError as exc:
+        sock.close()
+        raise named(exc, f"can't connect from {format_address(local)}, which is local_addr") from None
 
 
 def connect_result(sock: socket.socket, sockaddr: Any) -> OSError | None:

@@ -3,6 +3,9 @@
 The runtime itself cuts and makes the frames there, in C: one more implementation that is not ours.
 """
 
+import sys
+from pathlib import Path
+
 import pytest
 from helpers import run_until
 from peers.conversation import bodies, difference, sizes
@@ -55,6 +58,28 @@ SERVER = """
     Echo().
 """
 
+# Runs a program as a port, and has it answer with what it was sent, over its stdin and stdout.
+PORT = """
+    timer:apply_after(60000, erlang, halt, [2]),
+    [Python, Script | Sizes] = init:get_plain_arguments(),
+    Port = open_port({spawn_executable, Python}, [{args, [Script]}, {packet, 4}, binary, exit_status]),
+    Said = [rand:bytes(list_to_integer(Size)) || Size <- Sizes],
+    [true = port_command(Port, Message) || Message <- Said],
+    Compare = fun(Message, Number) ->
+        receive
+            {Port, {data, Message}} -> Number + 1;
+            {Port, {data, Other}} ->
+                io:format("message ~b: ~b bytes became ~b~n", [Number, byte_size(Message), byte_size(Other)]), halt();
+            {Port, {exit_status, Status}} -> io:format("it ended with ~b~n", [Status]), halt()
+        end
+    end,
+    lists:foldl(Compare, 0, Said),
+    port_close(Port),
+    io:format("ok~n"),
+    halt().
+"""
+ROOT = Path(__file__).parent.parent.parent
+
 
 @widths
 @pytest.mark.parametrize("kind", [Echo, BatchEcho])
@@ -77,3 +102,9 @@ def test_our_client_gets_back_from_an_erlang_server_what_it_sent(net, erlang, wi
     assert talker.lost is None
     assert difference(said, talker.came) == ""
     server.verdict()
+
+
+def test_an_erlang_port_gets_back_what_it_sent_over_our_stdio(erlang, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    port = erlang(PORT, sys.executable, ROOT / "examples" / "stdio_port.py", *sizes(4))
+    assert port.verdict() == "ok"

@@ -24,6 +24,7 @@ USES: dict[str, Use] = {
     "pause_reading": lambda transport: transport.pause_reading(),
     "resume_reading": lambda transport: transport.resume_reading(),
     "set_write_buffer_limits": lambda transport: transport.set_write_buffer_limits(1),
+    "set_read_timeout": lambda transport: transport.set_read_timeout(1),
     "set_protocol": lambda transport: transport.set_protocol(Protocol()),
     "keep": lambda transport: transport.keep([b"x"]),
     "hold": lambda transport: transport.hold(),

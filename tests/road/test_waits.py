@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from road.cast import Bytes, Frames, bodies, echo, frame
+from road.cast import Buffered, Bytes, Frames, bodies, echo, frame
 from road.peers import Peer
 from road.roads import Road
 
@@ -273,6 +273,83 @@ def test_a_read_timeout_is_judged_as_every_other_limit(bad: Any) -> None:
         Limits(read_timeout=bad)
 
 
+@pytest.mark.parametrize("bad", [0, -1, "5", True, [5]])
+def test_one_that_is_set_is_judged_alike_and_changes_nothing_if_it_is_wrong(road: Road, bad: Any) -> None:
+    ours = Frames()
+    road.meet(ours, Limits(read_timeout=5))
+    with pytest.raises(ValueError, match="read_timeout is"):
+        ours.transport.set_read_timeout(bad)
+    road.clock.advance(5)
+    road.until(lambda: ours.ended)
+    assert "for 5 s, which is read_timeout" in str(ours.lost)
+
+
+@pytest.mark.parametrize("before", [None, 1, 60])
+def test_a_read_timeout_may_be_agreed_on_a_connection(road: Road, before: float | None) -> None:
+    def agree(self: Frames, message: bytes) -> None:
+        self.transport.set_read_timeout(int(message))
+
+    ours, others = Frames(message=agree), Frames()
+    limits = Limits(read_timeout=before)
+    peer, _ = road.meet(ours, limits), road.meet(others, Limits())
+    peer.send(frame(b"10"))
+    road.until(lambda: ours.messages)
+    road.clock.advance(9)
+    peer.send(frame(b"15"))
+    road.until(lambda: len(ours.messages) == 2)
+    road.clock.advance(14)
+    road.settle()
+    assert not ours.ended
+    road.clock.advance(1)
+    road.until(lambda: ours.ended)
+    assert isinstance(ours.lost, ConnectionTimeout)
+    assert str(ours.lost) == "no byte came from the peer for 15 s, which is read_timeout"
+    assert limits.read_timeout == before
+    assert not others.ended
+    assert road.reactor.stats()["timeouts_read"] == 1
+
+
+def test_a_read_timeout_that_is_taken_back_bounds_nothing(road: Road) -> None:
+    ours = Frames(made=lambda self: self.transport.set_read_timeout(None))
+    peer = road.meet(ours, Limits(read_timeout=5, first_message_timeout=None))
+    for _ in range(3):
+        road.clock.advance(60)
+        road.settle()
+    peer.send(frame(b"still here"))
+    road.until(lambda: ours.messages)
+    road.clock.advance(60)
+    road.settle()
+    assert not ours.ended
+
+
+def test_a_read_timeout_that_is_set_when_all_is_over_changes_nothing(road: Road) -> None:
+    ours = Frames(lost=lambda self, exc: self.transport.set_read_timeout(1))
+    road.meet(ours)
+    ours.transport.close()
+    ours.transport.set_read_timeout(1)
+    road.until(lambda: ours.ended)
+    assert ours.lost is None
+    road.clock.advance(2)
+    road.settle()
+    assert road.reactor.stats()["timeouts_read"] == 0
+
+
+@pytest.mark.parametrize("late", [lambda transport: transport.set_read_timeout(5), lambda transport: None])
+def test_who_has_ended_its_side_is_waited_for_no_more(plain: Road, late: Any) -> None:
+    """Neither by a wait that is agreed then, nor by reading that is paused and gone on with."""
+    ours = Frames(eof=lambda self: True)
+    peer = plain.meet(ours, Limits(read_timeout=5))
+    peer.finish()
+    plain.until(lambda: "eof" in ours.calls)
+    late(ours.transport)
+    ours.transport.pause_reading()
+    ours.transport.resume_reading()
+    plain.settle()
+    plain.clock.advance(60)
+    plain.settle()
+    assert not ours.ended
+
+
 def test_a_peer_that_trickles_meets_the_frame_timeout(road: Road) -> None:
     """Under TLS what trickles is one record, of which nothing can be delivered before its last byte."""
     ours = Frames()
@@ -332,6 +409,188 @@ def test_nobody_waits_for_what_came_in_two_halves_and_is_whole(road: Road, kind:
     road.clock.advance(60)
     road.settle()
     assert not ours.ended
+
+
+# --- who comes and says nothing
+
+
+KINDS = [Frames, Bytes, Buffered]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_comes_and_says_nothing_is_ended_in_good_order_by_default(door: Road, kind: type[Any]) -> None:
+    ours, limit = kind(), Limits().first_message_timeout
+    assert limit is not None
+    peer = door.meet(ours)
+    door.clock.advance(limit - 1)
+    door.settle()
+    assert not ours.ended
+    door.clock.advance(1)
+    peer.reads_to_the_end()
+    assert peer.end == "eof"
+    door.until(lambda: ours.ended)
+    assert isinstance(ours.lost, ConnectionTimeout)
+    what = "whole message" if kind is Frames else "byte"
+    assert str(ours.lost) == f"no {what} came from the peer in its first 60 s, which is first_message_timeout"
+    assert door.reactor.stats()["timeouts_first_message"] == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_has_said_something_once_may_be_silent(door: Road, kind: type[Any]) -> None:
+    ours = kind()
+    peer = door.meet(ours, Limits(first_message_timeout=5))
+    door.clock.advance(4)
+    peer.send(frame(b"hello"))
+    door.settle()
+    door.clock.advance(600)
+    door.settle()
+    assert not ours.ended
+    assert door.reactor.stats()["timers"] == 0
+
+
+def test_a_message_that_is_not_whole_is_none_and_is_told_how_far_it_came(door: Road) -> None:
+    ours = Frames()
+    peer = door.meet(ours, Limits(first_message_timeout=5, frame_timeout=None))
+    for at in range(5):
+        peer.send(frame(b"slowly")[at : at + 1])
+        door.settle()
+        assert not ours.ended
+        door.clock.advance(1)
+    door.until(lambda: ours.ended)
+    assert "which is first_message_timeout: 1 of 6 bytes of the body came" in str(ours.lost)
+
+
+def test_what_we_send_says_nothing_for_the_peer(door: Road) -> None:
+    ours = Frames(made=lambda self: self.send(b"who are you?"))
+    peer = door.meet(ours, Limits(first_message_timeout=5))
+    door.settle()
+    door.clock.advance(5)
+    assert bodies(peer.reads_to_the_end()) == [b"who are you?"]
+    door.until(lambda: ours.ended)
+    assert "first_message_timeout" in str(ours.lost)
+
+
+def test_peers_that_said_something_in_time_stay_though_the_loop_stood_still(door: Road) -> None:
+    ours, peers = crowd(door, Limits(first_message_timeout=1))
+    for peer in peers:
+        peer.try_put(peer.sealed(frame(b"in time")))
+    door.clock.advance(2)
+    door.until(lambda: all(each.messages or each.ended for each in ours))
+    assert not any(each.ended for each in ours)
+
+
+def test_a_peer_that_we_do_not_read_is_not_silent(door: Road) -> None:
+    ours = Frames(made=lambda self: self.transport.pause_reading())
+    peer = door.meet(ours, Limits(first_message_timeout=5))
+    peer.send(frame(b"here"))
+    for _ in range(4):
+        door.settle()
+        door.clock.advance(5)
+    door.settle()
+    assert not ours.ended
+    ours.transport.resume_reading()
+    door.until(lambda: ours.messages)
+    door.clock.advance(60)
+    door.settle()
+    assert not ours.ended
+
+
+def test_a_peer_that_we_do_not_read_and_that_is_silent_is_ended(plain: Road) -> None:
+    """Under TLS nobody knows, until it is read what came behind the handshake."""
+    ours = Frames(made=lambda self: self.transport.pause_reading())
+    plain.meet(ours, Limits(first_message_timeout=5))
+    plain.settle()
+    plain.clock.advance(5)
+    plain.until(lambda: ours.ended)
+    assert "first_message_timeout" in str(ours.lost)
+
+
+def test_what_was_said_to_an_earlier_protocol_counts(door: Road) -> None:
+    first, then = Bytes(), Frames()
+    first.acts["data"] = lambda self, data: self.transport.set_protocol(then)
+    peer = door.meet(first, Limits(first_message_timeout=5))
+    peer.send(b"hello")
+    door.until(lambda: first.data)
+    door.clock.advance(60)
+    door.settle()
+    assert not then.ended
+    first.transport.close()
+
+
+def test_each_is_due_when_its_own_time_is_over(door: Road) -> None:
+    ours: list[Frames] = []
+    server = door.listen(lambda: ours.append(Frames()) or ours[-1], Limits(first_message_timeout=10))  # type: ignore[func-returns-value]
+    peers = []
+    for count in range(1, 4):
+        peers.append(door.dial(server))
+        peers[-1].shake()
+        door.until(lambda count=count: sum(each.made for each in ours) == count)
+        door.clock.advance(3)
+    ours[0].transport.abort()
+    peers[1].send(frame(b"hello"))
+    door.settle()
+    for seconds in (1, 3, 2):
+        assert not ours[2].ended
+        door.clock.advance(seconds)
+        door.settle()
+    assert not ours[2].ended
+    door.clock.advance(1)
+    door.until(lambda: ours[2].ended)
+    assert [each.ended for each in ours] == [True, False, True]
+
+
+def test_a_crowd_that_is_silent_is_ended_with_one_timer(door: Road) -> None:
+    ours, _ = crowd(door, Limits(first_message_timeout=5, handshake_timeout=None))
+    assert door.reactor.stats()["timers"] == 1
+    door.clock.advance(5)
+    door.until(lambda: all(each.ended for each in ours))
+    assert door.reactor.stats()["timeouts_first_message"] == CROWD
+
+
+def test_a_handshake_is_part_of_the_time(sealed: Any) -> None:
+    ours: list[Frames] = []
+    server = sealed.listen(lambda: ours.append(Frames()) or ours[-1], Limits(first_message_timeout=5))  # type: ignore[func-returns-value]
+    peer = sealed.dial(server)
+    sealed.settle()
+    sealed.clock.advance(5)
+    sealed.until(lambda: not sealed.reactor.stats()["connections"])
+    assert not ours[0].made
+    assert sealed.reactor.stats()["timeouts_first_message"] == 1
+    peer.close()
+
+
+def test_a_client_may_wait_for_its_server_as_long_as_it_likes(door: Road) -> None:
+    ours = Frames()
+    door.meet(ours, Limits(first_message_timeout=5), side="client")
+    door.clock.advance(60)
+    door.settle()
+    assert not ours.ended
+
+
+def test_with_none_everybody_may_be_silent(door: Road) -> None:
+    ours = Frames()
+    door.meet(ours, Limits(first_message_timeout=None, handshake_timeout=None))
+    assert door.reactor.stats()["timers"] == 0
+    door.clock.advance(600)
+    door.settle()
+    assert not ours.ended
+
+
+def test_who_has_ended_its_side_owes_no_message(plain: Road) -> None:
+    ours = Frames(eof=lambda self: True)
+    peer = plain.meet(ours, Limits(first_message_timeout=5))
+    peer.finish()
+    plain.until(lambda: "eof" in ours.calls)
+    for _ in range(3):
+        plain.clock.advance(5)
+        plain.settle()
+    assert not ours.ended
+
+
+@pytest.mark.parametrize("bad", [0, -1, "5", True])
+def test_a_first_message_timeout_is_judged_as_every_other_limit(bad: Any) -> None:
+    with pytest.raises(ValueError, match="first_message_timeout"):
+        Limits(first_message_timeout=bad)
 
 
 # --- a turn is shared

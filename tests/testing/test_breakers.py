@@ -260,6 +260,7 @@ BREAKERS: dict[int, Breaker] = {
     89: does(writelines=writelines_later),
     90: Breaker(keeps_its_framing),
     91: tells("get_extra_info", None),
+    92: nothing("set_read_timeout"),
 }
 
 

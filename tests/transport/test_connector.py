@@ -687,6 +687,108 @@ def test_closing_ends_what_was_handed_over_once_and_no_failure_follows(net: Reac
     outcome.socks[0].close()
 
 
+# --- coming back
+
+
+def test_names_are_resolved_anew_each_time(
+    told: Reactor, clock: ManualClock, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome, names = Outcome(), Names(monkeypatch)
+    with sockets.listen_on(socket.AF_INET, ("127.0.0.1", 0), 5, False) as moved:
+        attempt = comes_back(told, outcome, STEADY)
+        for count, where in enumerate((listener, moved), 1):
+            names.tell(count - 1, Endpoint(socket.AF_INET, where.getsockname()))
+            run_until(told, lambda count=count: len(outcome.socks) == count)
+            assert outcome.socks[-1].getpeername() == where.getsockname()
+            attempt.ended(None)
+            clock.advance(1 if count == 1 else 2)
+            turns(told)
+        assert len(names.asked) == 3
+    attempt.close()
+    for sock in outcome.socks:
+        sock.close()
+
+
+def test_each_end_that_is_followed_by_another_try_has_a_line_at_debug(
+    told: Reactor,
+    clock: ManualClock,
+    course: Course,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answer(monkeypatch, *ends("a4"))
+    outcome = Outcome()
+    attempt = comes_back(told, outcome, STEADY)
+    told.run_once(0)
+    course.settle("a4")
+    turns(told)
+    clock.advance(2.5)
+    with caplog.at_level(logging.DEBUG):
+        attempt.ended(None)
+        attempt.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        "no connection to name:80: the connection with name:80 ended after 2.5 s. Next try in 1 s"
+    ]
+    outcome.socks[0].close()
+
+
+@pytest.mark.parametrize("after", [0, 0.5])
+def test_an_exception_out_of_nowhere_costs_no_coming_back(
+    told: Reactor, clock: ManualClock, refuses: Refuses, after: float
+) -> None:
+    """Whatever was under way: the wait for the next try is as long as it would have been."""
+    outcome = Outcome()
+    attempt = comes_back(told, outcome, Backoff(initial=2, factor=1, longest=8, jitter=0), host="127.0.0.1")
+    turns(told)
+    clock.advance(after)
+    for call in attempt._calls:
+        call.cancel()  # as if it had never been made
+    attempt.mend()
+    attempt.mend()
+    assert len(refuses.times) == 1
+    pass_time(told, clock, 2.25)
+    assert len(refuses.times) == 2
+    attempt.close()
+
+
+def test_behind_a_drain_an_exception_out_of_nowhere_begins_no_try(
+    told: Reactor, clock: ManualClock, refuses: Refuses
+) -> None:
+    outcome = Outcome()
+    attempt = comes_back(told, outcome, STEADY, host="127.0.0.1")
+    turns(told)
+    attempt.dial_no_more()
+    attempt.dial_no_more()
+    attempt.mend()
+    pass_time(told, clock, 60)
+    assert (len(refuses.times), len(outcome.failures)) == (1, 1)
+    assert attempt.closed
+
+
+def comes_back(told: Reactor, outcome: Outcome, reconnect: Backoff, host: str = "name") -> Connector:
+    address = TCPAddress(host, 80)
+    return Connector(told, address, outcome.connected, outcome.failures.append, 10, reconnect=reconnect)
+
+
+def test_a_connector_says_where_it_stands(
+    told: Reactor, clock: ManualClock, course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, *ends("a4"))
+    outcome = Outcome()
+    attempt = comes_back(told, outcome, STEADY)
+    turns(told)
+    said = [repr(attempt)]
+    course.settle("a4")
+    turns(told)
+    said.append(repr(attempt))
+    attempt.ended(None)
+    said.append(repr(attempt))
+    attempt.close()
+    said.append(repr(attempt))
+    assert said == [f"<Connector {where} to name:80>" for where in ("connecting", "connected", "waiting", "closed")]
+    outcome.socks[0].close()
+
+
 # --- answers that come too late
 
 
@@ -698,8 +800,11 @@ class Names:
         monkeypatch.setattr(connector, "resolve", lambda loop, address, on_done: self.asked.append(on_done))
 
     def answer(self, question: int, *names: str) -> None:
+        self.tell(question, *ends(*names))
+
+    def tell(self, question: int, *endpoints: Endpoint) -> None:
         future: Any = Future()
-        future.set_result(ends(*names))
+        future.set_result(list(endpoints))
         self.asked[question](future)
 
 

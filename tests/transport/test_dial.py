@@ -204,3 +204,57 @@ def test_nothing_of_a_dial_that_is_over_waits_for_the_collector(net: Reactor) ->
         assert dialled() is None
     finally:
         gc.enable()
+
+
+# --- where it connects from
+
+
+def came_from(echo: type[Echo]) -> Any:
+    return echo.made_here[0].transport.get_extra_info("peername")
+
+
+def test_a_local_address_is_what_the_server_sees(net: Reactor, echo: type[Echo]) -> None:
+    client, server = FrameRecorder(), net.listen_tcp(echo, LOCAL, 0)
+    net.connect_tcp(lambda: client, *server.addresses[0], local_addr=(LOCAL, 0))
+    run_until(net, lambda: client.made and echo.made_here)
+    with socket.create_server((LOCAL, 0)) as free:
+        port = free.getsockname()[1]
+    echo.made_here.clear()
+    net.connect_tcp(FrameRecorder, *server.addresses[0], local_addr=(LOCAL, port))
+    run_until(net, lambda: echo.made_here and echo.made_here[0].made)
+    assert came_from(echo) == (LOCAL, port)
+
+
+def test_who_comes_back_may_come_from_one_port(net: Reactor, echo: type[Echo]) -> None:
+    """Though the kernel still remembers its last connection."""
+    with socket.create_server((LOCAL, 0)) as free:
+        port = free.getsockname()[1]
+    server, other = net.listen_tcp(echo, LOCAL, 0), net.listen_tcp(echo, LOCAL, 0)
+    for each in (server, other):
+        echo.made_here.clear()
+        client, failures = FrameRecorder(), list[BaseException]()
+        made = net.connect_tcp(
+            lambda client=client: client, *each.addresses[0], local_addr=(LOCAL, port), on_failure=failures.append
+        )
+        run_until(net, lambda client=client, failures=failures: client.made or failures)
+        assert failures == []
+        made.connection.close()
+        run_until(net, lambda: echo.made_here and echo.made_here[0].ended)
+
+
+def test_a_local_address_that_is_taken_or_not_here_is_a_failure_that_names_it(net: Reactor, echo: type[Echo]) -> None:
+    server, failures = net.listen_tcp(echo, LOCAL, 0), list[BaseException]()
+    taken = server.addresses[0]
+    for local in (taken, ("192.0.2.1", 0)):
+        net.connect_tcp(FrameRecorder, *taken, local_addr=local, on_failure=failures.append)
+    run_until(net, lambda: len(failures) == 2)
+    assert [type(each) for each in failures] == [OSError, OSError]
+    assert f"can't connect from {LOCAL}:{taken[1]}, which is local_addr: Address already in use" in str(failures[0])
+    assert "can't connect from 192.0.2.1:0, which is local_addr" in str(failures[1])
+
+
+def test_a_local_address_of_another_kind_reaches_nothing_and_says_so(net: Reactor) -> None:
+    failures: list[BaseException] = []
+    net.connect_tcp(FrameRecorder, LOCAL, 1, local_addr=("::1", 0), on_failure=failures.append)
+    run_until(net, lambda: failures)
+    assert str(failures[0]) == f"no address for {LOCAL}:1 of the same kind as ::1, which is local_addr"
