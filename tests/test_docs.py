@@ -7,6 +7,7 @@ begins with one of `WORDS`; an indented line is a remark. docs/framing.md says w
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import itertools
 import random
 import re
@@ -17,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from peers.conftest import missing
 
 from reactor import Framing, FramingError, Piece, presets
 
@@ -383,10 +385,28 @@ def compare(codec: ModuleType, numbers: Numbers, convert: Any, read: Any) -> Non
 # ---- the Python blocks
 
 
-@pytest.mark.parametrize("document", ["framing.md", "design.md"])
+@pytest.mark.parametrize("document", ["framing.md", "design.md", "asyncio.md"])
 def test_the_python_blocks_of_a_document_run_from_top_to_bottom(twin: ModuleType, document: str) -> None:
-    path = DOCS / document
+    run(DOCS / document, "python")
+
+
+@pytest.fixture(scope="module")
+def others() -> None:
+    """Other libraries of which a document has blocks."""
+    for package in ("twisted", "uvloop"):
+        if importlib.util.find_spec(package) is None:
+            missing(f"{package} isn't installed: pip install {package} has it")
+    importlib.import_module("uvloop").new_event_loop().close()  # libuv opens some descriptors once, and for good
+
+
+@pytest.mark.usefixtures("others")
+def test_the_blocks_of_other_libraries_run_among_ours(twin: ModuleType) -> None:
+    run(DOCS / "asyncio.md", "python", "python peers")
+
+
+def run(path: Path, *languages: str) -> None:
+    """Run the blocks in these languages in the order of the document."""
     namespace: dict[str, Any] = {"__name__": path.stem}
-    for first, lines in blocks(path, "python"):
+    for first, lines in sorted(itertools.chain(*(blocks(path, language) for language in languages))):
         source = "\n" * (first - 1) + "\n".join(lines)  # so that a traceback names the line of the document
         exec(compile(source, str(path), "exec"), namespace)

@@ -88,7 +88,7 @@ RANKS = [
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 PARTS = {"receiving", "sending", "_receiver_py", "_sender_py", "outcome"}  # of connection, stream and threads
-PARTS |= {"datagram_core", "_chunk_py", "bridge"}  # of datagram, codec, adapt
+PARTS |= {"datagram_core", "_chunk_py"}  # of datagram, codec
 FRAMING_MUST_NOT_SEE = {"socket", "selectors", "time", "asyncio", "threading", "ssl"}
 
 

@@ -79,7 +79,7 @@ class Bridge:
 
     def send(self, data: bytes | bytearray | memoryview, flags: int = 0) -> int:
         """Give asyncio bytes; they count as sent when they have left its buffer, and are offered again until then."""
-        if self.gone:
+        if self.gone or (self.transport.is_closing() and not self.ended):  # asyncio takes it all, and forgets it
             raise _error(errno.EPIPE)
         if not self._given:
             whole = len(data) <= _MOST and type(data) is not memoryview

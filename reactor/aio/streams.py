@@ -10,7 +10,7 @@ from typing import Any
 
 from ..framing import BytesLike, Framing
 from ..protocol import FramedProtocol
-from ..transport import Limits
+from ..transport import Connection, Limits
 from .adapt import adapt
 
 _MOST_WAITING = 1024  # messages: as many as one read may bring, then reading pauses until half of them are taken
@@ -22,6 +22,8 @@ class FramedStream(FramedProtocol):
     A receive that is cancelled leaves its message to the next one. Whatever ended the connection is raised behind the
     last message; its clean end ends the loop. `async with` closes it.
     """
+
+    transport: Connection
 
     def __init__(self, framing: Framing, on_made: Callable[[FramedStream], object] | None = None) -> None:
         self.framing = framing
@@ -98,12 +100,18 @@ class FramedStream(FramedProtocol):
     def _check_open(self) -> None:
         if self._over.done() or self.transport.is_closing():
             raise self._cause or ConnectionResetError("the connection has ended: nothing can be sent")
+        self._check_sendable()
+
+    def _check_sendable(self) -> None:
+        """Raise what ended the connection, or lets nothing more be sent."""
+        why = self._cause if self._over.done() else self.transport.unsendable
+        if why is not None:
+            raise why
 
     async def _drain(self) -> None:
         while self._room is not None:
             await asyncio.shield(self._room)
-        if self._over.done() and self._cause is not None:
-            raise self._cause
+        self._check_sendable()
 
     # --- for the connection
 

@@ -36,6 +36,11 @@ class Sending(Core):
         """How many writes came too late, or found no room under `overflow="drop"`."""
         return self._stream.writes_dropped
 
+    @property
+    def unsendable(self) -> Exception | None:
+        """Why nothing more can be sent, though what the peer sent is still delivered; None while it can."""
+        return self._unsendable
+
     def admit(self, size: int) -> bool:
         """Whether a write may be queued that the stream has no room for. Raises WriteBufferFull if so agreed."""
         if self._state is not State.OPEN or self._unsendable is not None:

@@ -124,3 +124,19 @@ def test_a_reactor_and_its_protocols_never_import_asyncio() -> None:
         "import reactor, sys; assert 'asyncio' not in sys.modules; import reactor.aio; assert 'asyncio' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_reactor_that_was_left_attached_outlives_asyncios_loop(twin: Any, loops: str) -> None:
+    calls: list[str] = []
+    reactor = Reactor()
+
+    async def main() -> None:
+        aio.attach(reactor)
+        reactor.call_soon(calls.append, "asyncio's turn")
+        await until(lambda: calls == ["asyncio's turn"])
+
+    run(main, loops)
+    with reactor:
+        reactor.call_soon(calls.append, "our own turn")
+        reactor.run_once(0)
+    assert calls == ["asyncio's turn", "our own turn"]

@@ -168,3 +168,21 @@ def test_two_tasks_cant_receive_at_once() -> None:
             assert await first == b"x"
 
     run(main)
+
+
+def test_nothing_is_sent_into_a_transport_that_asyncio_has_given_up(twin: Any, loops: str) -> None:
+    async def main() -> None:
+        server = await aio.serve_framed(echo, "127.0.0.1", 0, Framing())
+        make = aio.adapt(lambda: FramedStream(Framing()))
+        address = server.sockets[0].getsockname()
+        transport, adapter = await asyncio.get_running_loop().create_connection(make, *address)
+        transport.abort()  # so it stands once asyncio has met a reset, until its next iteration tells
+        with pytest.raises(BrokenPipeError):
+            await adapter.protocol.send(bytes(100_000))
+        with pytest.raises(BrokenPipeError):
+            await adapter.protocol.send(b"x")
+        await adapter.protocol.aclose()
+        server.close()
+        await asyncio.sleep(0.01)
+
+    run(main, loops)
