@@ -160,9 +160,7 @@ class Adapter(asyncio.BufferedProtocol):
             self._bridge.room(full=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._bridge.gone = True
-        self._bridge.full = False
-        self._bridge.end(exc)
+        self._bridge.closed(exc)
 
     def _over(self, connection: Connection, cause: BaseException | None, sock: Any) -> None:
         """Close asyncio's transport: the connection has ended."""

@@ -37,6 +37,7 @@ class Bridge:
         self._later = later
         self._patience = patience  # seconds for what asyncio still has when we close
         self.full = self.ended = self.gone = False  # full: asyncio's buffer isn't empty; gone: its transport is closed
+        self._bound: Any = None  # the timer of a close
         self._given = 0  # bytes that asyncio was given and that didn't count as sent
         self.failure: OSError | None = None
         self.reset = False
@@ -112,18 +113,23 @@ class Bridge:
         if how != socket.SHUT_RD and not self.gone and self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def close(self) -> None:
+    def close(self) -> Any:
         """Let asyncio send what it has, in a bounded time; or reset."""
         if self.gone:
-            return
+            return self.transport.close()  # or 3.10's TLS warns that nobody has
         sock = self.transport.get_extra_info("socket")
         if self.reset:
             with suppress(OSError, AttributeError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self.transport.abort()
-            return
-        if self._patience is not None and self.transport.get_write_buffer_size():
-            self._later(self._patience, self.transport.abort)
+            return self.abort()
+        sealed = self.transport.get_extra_info("ssl_object") is not None  # 3.10's waits for the peer's goodbye for ever
+        if self._patience is not None and (sealed or self.transport.get_write_buffer_size()):
+            self._bound = self._later(self._patience, self.abort)
+        return self.transport.close()
+
+    def abort(self) -> None:
+        """End asyncio's transport now. 3.10's TLS takes none for closed that wasn't told to."""
+        self.transport.abort()
         self.transport.close()
 
     # --- what asyncio tells
@@ -132,6 +138,13 @@ class Bridge:
         """Note whether asyncio's buffer has anything."""
         self.full = full
         self._selector.changed(self)
+
+    def closed(self, failure: Exception | None) -> None:
+        """Note that asyncio's transport is no more."""
+        self.gone, self.full = True, False
+        if self._bound is not None:
+            self._bound.cancel()
+        self.end(failure)
 
     def end(self, failure: Exception | None = None) -> None:
         """Note that nothing more comes."""

@@ -90,6 +90,11 @@ def made_by(
             with suppress(Exception):
                 loop.run_until_complete(asyncio.wait_for(connecting, 1))
             driven.run_once(0.01)
+            for adapter in adapters:
+                bridge = getattr(adapter, "_bridge", None)
+                if bridge is not None and not bridge.gone:  # 3.10's TLS waits for a goodbye
+                    bridge.abort()
+            driven.run_once(0.01)
             loop.close()
 
     return make
