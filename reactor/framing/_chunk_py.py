@@ -9,7 +9,12 @@ HEAD, BODY, SKIP, STREAM, BROKEN, ENDED = range(6)  # where a decoder is
 
 
 class Chunk:
-    """What a decoder is given, one chunk after the other."""
+    """What a decoder is given, one chunk after the other. Slots, for who keeps many: 2.3 KiB each without, on 3.13."""
+
+    __slots__ = (
+        "__weakref__", "_begin", "_busy", "_data", "_error", "_head", "_header", "_header_at", "_header_size", "_pos",
+        "_pushed", "_scratch", "_state",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._data = b""  # the chunk at hand, decoded up to _pos

@@ -40,6 +40,11 @@ class Decoder(Lines):
     Iterating decodes lazily what `push()` brought; `feed()` is both at once.
     """
 
+    __slots__ = (
+        "_adjustment", "_ask", "_body", "_field", "_fixed", "_max_varint", "_missing", "_most_header", "_offset",
+        "_promised", "_read_length", "_strip",
+    )  # fmt: skip
+
     def __init__(self, framing: Framing) -> None:
         super().__init__(framing)
         self._offset = framing.length_field_offset

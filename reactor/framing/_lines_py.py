@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 class Lines(Chunk):
     """What of a decoder knows delimiters."""
 
+    __slots__ = (
+        "_begins", "_delimiter", "_discarded", "_keep", "_length", "_limit", "_line_limit", "_oversize", "_skips",
+    )  # fmt: skip
+
     def __init__(self, framing: Framing) -> None:
         super().__init__()
         self._delimiter, self._keep = framing.delimiter, framing.keep

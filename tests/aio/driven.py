@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -57,6 +58,14 @@ class _Timer:
         self.cancel = handle.cancel
 
 
+def fixed_socket() -> socket.socket:
+    """Return a socket whose buffers the kernel doesn't make larger while a test waits for them to be full."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 128 * 1024)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)
+    return sock
+
+
 def made_by(
     new_loop: Callable[[], asyncio.AbstractEventLoop], contexts: Contexts | None = None, swapped: bool = False
 ) -> Maker:
@@ -73,11 +82,14 @@ def made_by(
             return lambda: adapters.append(make()) or adapters[-1]  # type: ignore[func-returns-value]
 
         accept = noted(aio.adapt(lambda: called, limits=limits))
-        server = loop.run_until_complete(loop.create_server(accept, "127.0.0.1", 0, ssl=server_tls))
-        host, port = server.sockets[0].getsockname()
+        listening, dialled = fixed_socket(), fixed_socket()
+        listening.bind(("127.0.0.1", 0))
+        server = loop.run_until_complete(loop.create_server(accept, sock=listening, ssl=server_tls))
+        dialled.connect(listening.getsockname())
+        dialled.setblocking(False)
         dial = noted(aio.adapt(lambda: caller, limits=limits))
         name = None if contexts is None else "reactor.test"
-        dialling = loop.create_connection(dial, host, port, ssl=client_tls, server_hostname=name)
+        dialling = loop.create_connection(dial, sock=dialled, ssl=client_tls, server_hostname=name)
         connecting = loop.create_task(dialling)  # begins with the first turn
         driven = Driven(loop)
         try:

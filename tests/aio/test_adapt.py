@@ -18,7 +18,10 @@ from reactor.testing import check_transport
 from reactor.testing.conformance import PROMISES
 
 LOOPS: dict[str, Callable[[], Any]] = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
-LEFT_OUT = {("uvloop", 66)}  # which ends the socket itself: uvloop's can't be asked to
+# 55 under TLS: what asyncio's TLS has taken counts as sent, whether it has left or not. 66 ends the socket itself, and
+# uvloop's can't be asked to. 63 looks a turn too early, see the test of an interrupt below.
+LEFT_OUT = {("uvloop", 66)} | {(name, 63) for name in LOOPS}
+LEFT_OUT_UNDER_TLS = {(name, 55) for name in LOOPS}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ WAYS = [("py", "asyncio", False), *(("c", name, sealed) for name in LOOPS for se
 def test_an_adapted_transport_keeps_its_promise(
     twin: Any, name: str, number: int, sealed: bool, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
-    if (name, number) not in LEFT_OUT:
+    if (name, number) not in LEFT_OUT | (LEFT_OUT_UNDER_TLS if sealed else set()):
         check_transport(made_by(LOOPS[name], contexts if sealed else None), only=[number])
 
 
@@ -120,6 +123,34 @@ def test_what_a_task_sends_leaves_without_any_event(twin: Any, loops: str) -> No
         return answer
 
     assert run(main, loops) == b"\0\0\0\7unasked"
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_in_a_callback_leaves_the_loop_and_the_connection_goes_on(
+    twin: Any, loops: str, kind: type[BaseException]
+) -> None:
+    interrupts = [kind()]
+
+    class Interrupted(Echo):
+        def message_received(self, message: bytes) -> None:
+            super().message_received(message)
+            if interrupts:
+                raise interrupts.pop()
+
+    loop = LOOPS[loops]()
+    try:
+        server = loop.run_until_complete(loop.create_server(aio.adapt(Interrupted), "127.0.0.1", 0))
+        reader, writer = loop.run_until_complete(dialled(server))
+        writer.write(b"\0\0\0\1a\0\0\0\1b")
+        with pytest.raises(kind):
+            loop.run_forever()
+        answer = asyncio.wait_for(reader.readexactly(10), 20)
+        assert loop.run_until_complete(answer) == b"\0\0\0\1a\0\0\0\1b"
+        writer.close()
+        server.close()
+        loop.run_until_complete(asyncio.sleep(0.01))
+    finally:
+        loop.close()
 
 
 def test_limits_hold_as_everywhere(twin: Any, loops: str) -> None:
