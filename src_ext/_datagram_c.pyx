@@ -48,6 +48,9 @@ cdef extern from "sys/socket.h":
 
 cdef extern from *:
     """
+    #ifndef MSG_NOSIGNAL  /* macOS, where the pure twin runs: this one has to compile there all the same */
+    #define MSG_NOSIGNAL 0
+    #endif
     #ifndef __linux__  /* _datagram.py takes the pure twin there */
     struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
     #define recvmmsg(fd, messages, count, flags, timeout) (errno = ENOSYS, -1)
