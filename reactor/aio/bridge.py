@@ -97,7 +97,14 @@ class Bridge:
 
     def _left(self) -> int:
         """Return how many of the bytes that asyncio was given it still has. Its TLS has made them more."""
-        return min(self._given, self.transport.get_write_buffer_size()) if self.full else 0
+        return min(self._given, self._size()) if self.full else 0
+
+    def _size(self) -> int:
+        """Return how many bytes asyncio has; 3.10's TLS may have nothing below it any more, and can't say."""
+        try:
+            return int(self.transport.get_write_buffer_size())
+        except AttributeError:
+            return 0
 
     def sendmsg(self, buffers: Iterable[bytes | bytearray | memoryview], ancdata: Any = (), flags: int = 0) -> int:
         joined = bytearray()
@@ -123,7 +130,7 @@ class Bridge:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return self.abort()
         sealed = self.transport.get_extra_info("ssl_object") is not None  # 3.10's waits for the peer's goodbye for ever
-        if self._patience is not None and (sealed or self.transport.get_write_buffer_size()):
+        if self._patience is not None and (sealed or self._size()):
             self._bound = self._later(self._patience, self.abort)
         return self.transport.close()
 
@@ -203,7 +210,7 @@ class BridgeSelector(selectors.BaseSelector):
         else:
             self._stuck.pop(bridge, None)
         if (before ^ events) & _READ and not bridge.gone:
-            with suppress(RuntimeError):  # it is closing, or asyncio sees that differently
+            with suppress(RuntimeError, AttributeError):  # it is closing; 3.10's TLS may have nothing below it any more
                 (bridge.transport.resume_reading if events & _READ else bridge.transport.pause_reading)()
 
     def changed(self, bridge: Bridge) -> None:
