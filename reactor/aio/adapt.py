@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from threading import get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -29,7 +28,6 @@ class Host(Reactor):
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._thread = get_ident()
         self._attached: Attached | None = None
         super().__init__(BridgeSelector(self.ring), time.monotonic)
         self.set_exception_handler(lambda _, context: loop.call_exception_handler(context))
@@ -47,20 +45,11 @@ class Host(Reactor):
         if self._attached is not None:
             self._attached.ring("ring")
 
-    def visit(self) -> None:
-        """Belong to this thread for a call of asyncio's, as in a turn."""
-        self._owner = self.runs_on[0] = self._thread
-
     def leave(self) -> None:
         """Let what was answered leave, and have a turn made if anything else is to be done."""
-        flushes = self._flushes
-        while flushes:
-            flush = flushes.popleft()
-            try:
-                flush()
-            except BaseException as exc:
-                self._callback_raised(exc, flush)
-        self._owner = self.runs_on[0] = 0
+        if self._flushes:
+            self._run_flushes()
+        self.be_nobodys()
         attached, heap = self._attached, self._timers.heap
         if attached is None:
             return
@@ -126,7 +115,7 @@ class Adapter(asyncio.BufferedProtocol):
         connection.know(self._bridge.facts())
         self._received = connection.stream.received
         host.take(connection)
-        host.visit()
+        host.be_ours()
         try:
             connection.start()
         except (KeyboardInterrupt, SystemExit) as exc:
@@ -139,7 +128,7 @@ class Adapter(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         host = self._host
-        host.visit()
+        host.be_ours()
         try:
             self._received(nbytes)
         except (KeyboardInterrupt, SystemExit) as exc:
