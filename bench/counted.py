@@ -90,6 +90,21 @@ def peers_of(
     return peers
 
 
+def exchange_of(
+    reactor: Reactor, peers: list[socket.socket], request: bytes, answer: bytearray
+) -> Callable[[], object]:
+    """Return what sends a request from every peer, makes a turn, and takes the answers."""
+
+    def exchange() -> None:
+        for peer in peers:
+            peer.send(request)
+        turn(reactor)
+        for peer in peers:
+            take(reactor, peer, len(request), answer)
+
+    return exchange
+
+
 @contextmanager
 def echo_turns(
     protocol: type[Protocol], request: bytes, connections: int = CONNECTIONS, is_tls: bool = False
@@ -100,14 +115,7 @@ def echo_turns(
         reactor = stack.enter_context(Reactor())
         peers = peers_of(reactor, protocol, connections, stack, is_tls)
 
-        def exchange() -> None:
-            for peer in peers:
-                peer.send(request)
-            turn(reactor)
-            for peer in peers:
-                take(reactor, peer, len(request), answer)
-
-        yield exchange
+        yield exchange_of(reactor, peers, request, answer)
 
 
 @contextmanager
@@ -151,14 +159,7 @@ def datagrams() -> Iterator[Callable[[], object]]:
             peer.setblocking(False)
             port = peer.getsockname()[1]
 
-        def exchange() -> None:
-            for peer in peers:
-                peer.send(request)
-            turn(reactor)
-            for peer in peers:
-                take(reactor, peer, len(request), answer)
-
-        yield exchange
+        yield exchange_of(reactor, peers, request, answer)
 
 
 @contextmanager

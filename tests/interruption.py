@@ -75,3 +75,9 @@ def interrupt_twice() -> None:
     """Press Ctrl-C: once to stop, once more."""
     signal.raise_signal(signal.SIGINT)
     signal.raise_signal(signal.SIGINT)
+
+
+def run_for_two_turns(net: reactor.Reactor) -> None:
+    """The second turn does what the first one has asked for."""
+    net.call_soon(net.call_soon, net.stop)
+    net.run()

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from datagram.cast import DatagramEcho
-from interruption import Interruption, interrupt_twice, raise_out_of_nowhere
+from interruption import Interruption, interrupt_twice, raise_out_of_nowhere, run_for_two_turns
 
 from reactor import Reactor
 
@@ -83,11 +83,6 @@ class Asked:
         assert self.echo.calls[0] == "made"
         assert self.echo.calls.count("made") == self.echo.calls.count("lost") == 1, where
         assert not self.reports, where
-
-
-def run_for_two_turns(net: Reactor) -> None:
-    net.call_soon(net.call_soon, net.stop)
-    net.run()
 
 
 @pytest.mark.parametrize("act", [interrupt_twice, raise_out_of_nowhere])

@@ -15,11 +15,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from interruption import Interruption, interrupt_twice, raise_out_of_nowhere
+from interruption import Interruption, interrupt_twice, raise_out_of_nowhere, run_for_two_turns
 from road.busy import Busy
 from road.conftest import Contexts
-
-from reactor import Reactor
 
 # who is being accepted when an exception comes out of nowhere is let go
 pytestmark = pytest.mark.filterwarnings("ignore:.*unclosed .*SocketOf:pytest.PytestUnraisableExceptionWarning")
@@ -52,11 +50,6 @@ def busy(
         return server
 
     return begin
-
-
-def run_for_two_turns(net: Reactor) -> None:
-    net.call_soon(net.call_soon, net.stop)
-    net.run()
 
 
 @pytest.mark.parametrize("flooded", [False, True])
