@@ -1,5 +1,7 @@
 """A callback-style event loop on the standard library's selectors, with length-prefixed framing at memcpy speed."""
 
+from ._mode import compiled_wanted
+
 TYPE_CHECKING = False  # type checkers take this name for True; typing itself is 10 ms
 
 if TYPE_CHECKING:
@@ -63,6 +65,10 @@ else:
 
     def __dir__():
         return sorted({*globals(), *_HOME.values(), *__all__})
+
+    if compiled_wanted():  # a twin that is missing fails this import, not the first connection
+        for _home in _HOME.values():
+            __getattr__(_home)
 
 
 __version__ = "0.1.0"

@@ -21,7 +21,7 @@ _TWINS = {
 def twins(package: str) -> list[Extension]:
     """Return the extensions of the package of that dotted name; none where REACTOR_EXTENSION or Python forbid it."""
     folder = _folder(package)
-    wanted = run_path(str(folder / "framing/_mode.py"))["compiled_wanted"]()
+    wanted = run_path(str(folder / "_mode.py"))["compiled_wanted"]()
     if wanted is False or platform.python_implementation() != "CPython":
         return []
     depends = [_here(each) for each in (*_SOURCES.glob("*.px[di]"), *folder.glob("*/*.pxd"), Path(__file__))]

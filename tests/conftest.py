@@ -12,8 +12,8 @@ from helpers import Echo, open_files
 from hypothesis import settings
 
 import reactor
+from reactor._mode import compiled_wanted
 from reactor.framing import spec
-from reactor.framing._mode import compiled_wanted
 from reactor.loop import eventloop, forks
 from reactor.testing import ManualClock, MemorySelector
 from reactor.transport import _datagram, _stream, sockets

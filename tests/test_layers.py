@@ -15,8 +15,8 @@ ROOT = Path(reactor.__file__).parent
 
 # Lowest first; what shares a line may not import each other.
 RANKS = [
-    {"errors", "late"},
-    {"framing.piece", "framing.verdicts", "framing._mode"},
+    {"_mode", "errors", "late"},
+    {"framing.piece", "framing.verdicts"},
     {"framing._fields_py", "framing.custom"},
     {"framing._encoder_py"},
     {"framing._chunk_py"},

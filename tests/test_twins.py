@@ -17,6 +17,11 @@ CODEC, STREAM = "reactor.framing._codec_c", "reactor.transport._stream_c"
 DATAGRAM = "reactor.transport._datagram_c"
 PURE_CODEC, PURE_STREAM = "reactor.framing._codec_py", "reactor.transport._stream_py"
 PURE_DATAGRAM = "reactor.transport._datagram_py"
+BARE = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv[1:]))
+import reactor
+"""
 ECHO = """
 import sys
 sys.modules.update(dict.fromkeys(sys.argv[1:]))
@@ -42,10 +47,10 @@ print(reactor.EXTENSION, *(each.__module__ for each in (reactor.Decoder, Stream,
 """
 
 
-def imported(mode: str, *missing: str) -> str:
+def imported(mode: str, *missing: str, code: str = ECHO) -> str:
     """Return what a process runs that doesn't find some modules, or the last line of what it complains of."""
     done = subprocess.run(
-        [sys.executable, "-c", ECHO, *missing],
+        [sys.executable, "-c", code, *missing],
         env={**os.environ, "REACTOR_EXTENSION": mode},
         capture_output=True,
         text=True,
@@ -75,10 +80,11 @@ def test_what_is_there_runs(mode: str, missing: list[str], runs: str) -> None:
 @pytest.mark.parametrize("missing", [CODEC, STREAM, DATAGRAM])
 def test_a_twin_that_must_be_there_and_is_not_fails_the_import(missing: str) -> None:
     assert imported("1", missing).startswith("ModuleNotFoundError")
+    assert imported("1", missing, code=BARE).startswith("ModuleNotFoundError")
 
 
 def test_any_other_word_fails_the_import() -> None:
-    assert imported("yes").startswith("ValueError: REACTOR_EXTENSION is 'yes': ")
+    assert imported("yes", code=BARE).startswith("ValueError: REACTOR_EXTENSION is 'yes': ")
 
 
 @needs_extension

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from reactor import EXTENSION
-from reactor.framing._mode import compiled_wanted
+from reactor._mode import compiled_wanted
 
 APPLICATION = Path(__file__).parent / "vendored/application.py"
 COPIES = ["app._vendor.reactor", "app._vendor.rx", "app._vendor.all"]

@@ -14,7 +14,7 @@ PARTS = ("framing", "core", "all")  # the codec alone; without the command line 
 RECORD = "VENDORED.txt"
 
 _PACKAGE = Path(__file__).parents[1]
-_FRAMING = re.compile(r"(errors|framing/.*|__init__)\.py")
+_FRAMING = re.compile(r"(_mode|errors|framing/.*|__init__)\.py")
 _BEYOND_CORE = re.compile(r"(cli|testing)/|__main__\.py")
 _TWINS = {
     "framing/_codec_py.py": "_codec_c.pyx",

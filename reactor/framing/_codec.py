@@ -3,8 +3,8 @@
 import sys
 from typing import TYPE_CHECKING
 
+from .._mode import compiled_wanted
 from ._codec_py import BytesLike
-from ._mode import compiled_wanted
 
 _wanted = compiled_wanted()
 

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import framing
-from ..framing._mode import compiled_wanted
+from .._mode import compiled_wanted
 from ._datagram_py import Datagrams as Reference
 
 if TYPE_CHECKING or not framing.EXTENSION or sys.platform != "linux":

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .. import framing
-from ..framing._mode import compiled_wanted
+from .._mode import compiled_wanted
 from .sockets import take_next
 
 if TYPE_CHECKING or not framing.EXTENSION:

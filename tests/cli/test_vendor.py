@@ -76,7 +76,7 @@ def test_core_has_no_command_line_and_nothing_for_tests(vendor: Vendor, tmp_path
 def test_framing_is_the_codec_alone(vendor: Vendor, tmp_path: Path) -> None:
     assert vendor("--only", "framing").status == 0
     there = {name.partition("/")[0] for name in names(tmp_path / "lib/reactor")}
-    assert there == {"__init__.py", "errors.py", "framing", "LICENSE", "py.typed", "VENDORED.txt"}
+    assert there == {"__init__.py", "_mode.py", "errors.py", "framing", "LICENSE", "py.typed", "VENDORED.txt"}
 
 
 def test_a_copy_of_the_whole_makes_copies_of_its_own(vendor: Vendor, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_an_older_copy_had_goes_and_so_does_what_was_built_of_it(vendor: Ve
     said = vendor("--only", "framing")
     assert "that an older one had were removed" in said.out[0]
     assert {path.name for path in (tmp_path / "lib/reactor").iterdir()} == {
-        *("__init__.py", "errors.py", "framing", "LICENSE", "py.typed", "VENDORED.txt")
+        *("__init__.py", "_mode.py", "errors.py", "framing", "LICENSE", "py.typed", "VENDORED.txt")
     }
     assert "framing/_codec_c.cpython-399.so" not in names(tmp_path / "lib/reactor")
 

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from reactor import Framing, FramingError, Piece
+from reactor._mode import compiled_wanted
 from reactor.framing import _codec_py as pure
-from reactor.framing._mode import compiled_wanted
 
 MAX = 2**62  # the limit above all limits: verdicts.MAX_LENGTH
 

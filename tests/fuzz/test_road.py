@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reactor.framing._mode import compiled_wanted
+from reactor._mode import compiled_wanted
 
 if compiled_wanted() is False:
     pytest.skip("REACTOR_EXTENSION=0: the compiled twin is not to be loaded", allow_module_level=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reactor.framing._mode import compiled_wanted
+from reactor._mode import compiled_wanted
 
 
 @pytest.mark.parametrize(
