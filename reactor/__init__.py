@@ -1,6 +1,6 @@
 """A callback-style event loop on the standard library's selectors, with length-prefixed framing at memcpy speed."""
 
-from ._mode import compiled_wanted
+from ._mode import compiled_wanted, end_command
 
 TYPE_CHECKING = False  # type checkers take this name for True; typing itself is 10 ms
 
@@ -66,9 +66,13 @@ else:
     def __dir__():
         return sorted({*globals(), *_HOME.values(), *__all__})
 
-    if compiled_wanted():  # a twin that is missing fails this import, not the first connection
-        for _home in _HOME.values():
-            __getattr__(_home)
+    try:
+        if compiled_wanted():  # a twin that is missing fails this import, not the first connection
+            for _home in _HOME.values():
+                __getattr__(_home)
+    except (ImportError, ValueError) as exc:
+        end_command(__name__, exc)
+        raise
 
 
 __version__ = "0.1.0"

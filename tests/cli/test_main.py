@@ -77,6 +77,42 @@ def test_bad_framing_gets_one_line_and_status_2(args: list[str], capsys: pytest.
     assert capsys.readouterr() == ("", f"{args[0]}: length_field_length is 9, it must be an int, 1 to 8\n")
 
 
+CONSOLE_SCRIPT = "import sys\nfrom reactor.cli import main\nsys.exit(main())\n"
+WITHOUT_TWINS = "import sys\nsys.modules['reactor.transport._stream_c'] = None\n"
+NO_WORD = "reactor: REACTOR_EXTENSION is 'yes': 0 or false takes the pure twin, 1 or true the compiled one, "
+NO_TWIN = "reactor: REACTOR_EXTENSION is '1', and a compiled twin can't be imported: "
+
+
+@pytest.fixture(params=["python -m", "console script"])
+def command(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    """How the command line is started."""
+    if request.param == "python -m":
+        return ["-m", "reactor"]
+    (tmp_path / "reactor").write_text(CONSOLE_SCRIPT)
+    return [str(tmp_path / "reactor")]
+
+
+@pytest.mark.parametrize("args", [[], ["--version"], ["echo", "127.0.0.1:0"], ["-m", "reactor"]])
+@pytest.mark.parametrize(("word", "complaint"), [("yes", NO_WORD), ("1", NO_TWIN)])
+def test_a_wrong_reactor_extension_is_one_line_and_status_2(
+    command: list[str], args: list[str], word: str, complaint: str, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TWINS)
+    path = os.pathsep.join([str(tmp_path), str(Path(reactor.__file__).parents[1])])
+    env = {**os.environ, "REACTOR_EXTENSION": word, "PYTHONPATH": path}
+    done = subprocess.run([sys.executable, *command, *args], env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(complaint)
+
+
+def test_a_program_that_imports_the_package_is_given_the_exception(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("try:\n    import reactor\nexcept ValueError:\n    print('given')\n")
+    env = {**os.environ, "REACTOR_EXTENSION": "yes", "PYTHONPATH": str(Path(reactor.__file__).parents[1])}
+    for how in (["program.py"], ["-m", "program"]):
+        done = subprocess.run([sys.executable, *how], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+        assert (done.stdout, done.stderr) == ("given\n", "")
+
+
 def test_ctrl_c_at_any_moment_is_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
