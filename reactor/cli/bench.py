@@ -20,7 +20,7 @@ from .failure import MISUSED, Failure
 from .options import add_framing, add_json, between, framing_from, largest_message, seconds
 from .terminal import Progress
 
-SUMMARY = "measure the CPU time per message of echo servers: reactor's, asyncio's and uvloop's"
+SUMMARY = "measure CPU time per message: reactor, asyncio and uvloop"
 
 _LIMIT = 1 << 20
 _LARGEST = 64 << 20
@@ -73,7 +73,7 @@ def run(args: Namespace) -> None:
     case = _case(args, framing)
     if not args.json:
         print(_title(case, args.rounds, args.seconds), flush=True)
-    progress = Progress()
+    progress = Progress("bench")
     race = Race(case, kinds_here(), progress.show)
     try:
         race.run(args.rounds, args.seconds)

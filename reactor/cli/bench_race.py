@@ -150,7 +150,7 @@ class Runner:
 class Race:
     """Some servers in one case. `cores` says where they ran, `figures` what there is so far, `tell` is told of it."""
 
-    def __init__(self, case: Case, kinds: Sequence[str], tell: Callable[[str], object] = lambda text: None) -> None:
+    def __init__(self, case: Case, kinds: Sequence[str], tell: Callable[..., object] = lambda *text: None) -> None:
         self._case = case
         self._kinds = kinds
         self._tell = tell
@@ -163,11 +163,11 @@ class Race:
         _allow_descriptors(self._case.connections * len(self._kinds) + _SPARE_DESCRIPTORS)
         with self._runners() as runners:
             for kind, runner in runners.items():
-                self._tell(f"warming up: {KINDS[kind].label}")
+                self._tell("warming up", KINDS[kind].label)
                 runner.window(seconds)
             for round_ in range(1, rounds + 1):
                 for kind, runner in runners.items():
-                    self._tell(f"round {round_} of {rounds}: {KINDS[kind].label}")
+                    self._tell(f"round {round_} of {rounds}", KINDS[kind].label)
                     self.figures[kind].windows.append(runner.window(seconds))
         return self.figures
 

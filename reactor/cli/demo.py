@@ -23,13 +23,13 @@ from .load import Load
 from .options import add_framing, add_json, address, between, framing_arguments, framing_from, largest_message, seconds
 from .terminal import Progress
 
-SUMMARY = "run a server and clients that compare every echo, and say how fast that went"
+SUMMARY = "run a server and clients, compare every echo, say how fast it is"
 
 _LIMIT = 1 << 20
 _HIGHEST_LIMIT = 64 << 20  # several messages of each connection are in memory, whole
 _MOST_CONNECTIONS = 10_000  # what a server takes at most, unless its Limits say otherwise
 _PATIENCE = 10.0  # seconds for the server to start, and to end
-_PROGRESS_EVERY = 0.2  # seconds
+_PROGRESS_EVERY, _PLAIN_EVERY = 0.2, 10.0  # seconds; where each is a line that stays
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))  # Windows hangs nothing up
 
 
@@ -110,9 +110,8 @@ def _address_of(child: subprocess.Popen[str]) -> TCPAddress:
 
 def _run(reactor: Reactor, load: Load) -> None:
     """Run until the load is over; raise Failure unless it went well."""
-    progress = Progress()
-    if progress.is_live:
-        reactor.call_every(_PROGRESS_EVERY, _show_progress, progress, load)
+    progress = Progress("demo")
+    reactor.call_every(_PROGRESS_EVERY if progress.is_live else _PLAIN_EVERY, _show_progress, progress, load)
     reactor.run()
     progress.clear()
     if load.failure:

@@ -16,7 +16,7 @@ from .options import add_framing, add_header, add_preset, between, first_from, f
 from .paint import BODY, HEADER, Paint
 from .pcap import Conversation, Order, nth_stream, read_segments
 
-SUMMARY = "show the frames of a captured stream, and where and why it breaks"
+SUMMARY = "show the frames of a captured stream, and where it breaks"
 
 _READ_SIZE = 64 * 1024
 _ROW = 16  # bytes in a row

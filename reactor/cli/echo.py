@@ -14,6 +14,7 @@ from ..reactor import Reactor
 from ..transport.address import format_address
 from .failure import reason
 from .options import UDPAddress, add_framing, address_or_udp, framing_from, limits_for, listen, refuse_framing
+from .terminal import shown
 
 SUMMARY = "send every message back to who sent it"
 
@@ -40,7 +41,7 @@ class ReportingEcho(Echo):
     def connection_lost(self, exc: BaseException | None) -> None:
         if exc is not None:
             peer = format_address(self.transport.get_extra_info("peername"))
-            print(f"echo: {peer}: {reason(exc)}", file=sys.stderr, flush=True)
+            print(f"echo: {shown(peer, sys.stderr)}: {reason(exc)}", file=sys.stderr, flush=True)
 
 
 class DatagramEcho(DatagramProtocol):

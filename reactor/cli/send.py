@@ -16,6 +16,8 @@ from .failure import MISUSED, Failure, reason
 from .options import UDPAddress, add_framing, address_or_udp, connect, framing_from, limits_for, refuse_framing, seconds
 from .terminal import shown
 
+_EVERYWHERE_IS_HERE = "127.0.0.1"  # no host, where echo listens everywhere; for one socket that is IPv4
+
 SUMMARY = "send messages and print the answers, one for each"
 
 
@@ -129,7 +131,10 @@ def _datagrams(args: Namespace) -> DatagramExchange:
     refuse_framing(args)
     with Reactor() as reactor:
         exchange = DatagramExchange(list(map(os.fsencode, args.messages)), reactor.stop)
-        reactor.connect_udp(lambda: exchange, *args.address, on_failure=lambda exc: exchange.fail(reason(exc)))
+        host = args.address.host or _EVERYWHERE_IS_HERE
+        reactor.connect_udp(
+            lambda: exchange, host, args.address.port, on_failure=lambda exc: exchange.fail(reason(exc))
+        )
         _run(reactor, exchange, args.timeout)
         return exchange
 

@@ -43,13 +43,13 @@ def test_windows_go_round_in_turns_after_one_each_to_warm_up(monkeypatch: pytest
 
 
 def test_each_step_is_told_as_it_begins() -> None:
-    said: list[str] = []
-    Race(CASE, ["messages", "reads"], said.append).run(rounds=2, seconds=0)
+    said: list[tuple[str, ...]] = []
+    Race(CASE, ["messages", "reads"], lambda *text: said.append(text)).run(rounds=2, seconds=0)
     first, second = "reactor, a callback per message", "reactor, a callback per read"
     assert said == [
-        "2 servers start",
-        *(f"warming up: {each}" for each in (first, second)),
-        *(f"round {round_} of 2: {each}" for round_ in (1, 2) for each in (first, second)),
+        ("2 servers start",),
+        *(("warming up", each) for each in (first, second)),
+        *((f"round {round_} of 2", each) for round_ in (1, 2) for each in (first, second)),
     ]
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import select
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,3 +136,19 @@ def test_a_name_that_does_not_resolve_is_one_line(capsys: pytest.CaptureFixture[
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("echo: can't resolve 'no-such-host.invalid': ")
+
+
+def test_the_name_of_a_bad_peer_moves_no_terminal(tmp_path: Path) -> None:
+    master, slave = os.openpty()
+    command = [sys.executable, "-m", "reactor", "echo", f"unix:{tmp_path}/socket"]
+    with open(master, "rb", buffering=0) as screen, socket.socket(socket.AF_UNIX) as peer:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave) as server:
+            assert server.stdout is not None
+            server.stdout.readline()
+            peer.bind(f"{tmp_path}/\x1b[2Jpeer")
+            peer.connect(f"{tmp_path}/socket")
+            peer.sendall(b"\xff" * 4)
+            assert peer.recv(1) == b""
+            server.terminate()
+        os.close(slave)
+        assert screen.read(1000).startswith(f"echo: unix:{tmp_path}/\\x1b[2Jpeer: body of ".encode())

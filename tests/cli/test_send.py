@@ -145,3 +145,9 @@ def test_whatever_echo_says_it_listens_on_send_takes(start: Run, run: Run) -> No
     for where in ("localhost:0", "0.0.0.0:0", ":0"):
         said = start("echo", where).first_line().removeprefix("echo: listening on ")
         assert run("send", said, "hello") == (0, ["hello"], [])
+
+
+@pytest.mark.parametrize("kind", ["", "udp:"])
+def test_an_address_without_a_host_is_one_to_both_ends(kind: str, start: Run, run: Run) -> None:
+    port = start("echo", f"{kind}:0").first_line().rpartition(":")[2]
+    assert run("send", f"{kind}:{port}", "hello") == (0, ["hello"], [])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -47,17 +48,29 @@ def test_an_answer_moves_no_terminal(serve: Callable[..., Any], command: str) ->
 def test_progress_is_one_line_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal())
-    progress = Progress()
-    progress.show("half")
+    progress = Progress("bench")
+    progress.show("half", "a message")
     progress.clear()
-    assert sys.stderr.getvalue() == "\r\x1b[Khalf\r\x1b[K"  # type: ignore[attr-defined]
+    assert sys.stderr.getvalue() == "\r\x1b[Khalf: a message\r\x1b[K"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("stream", [io.StringIO, Terminal])
-def test_no_progress_in_a_pipe_or_on_a_terminal_that_can_not(
+def test_progress_is_a_line_a_stage_in_a_pipe_and_on_a_terminal_that_can_not(
     monkeypatch: pytest.MonkeyPatch, stream: type[io.StringIO]
 ) -> None:
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setattr(sys, "stderr", stream())
-    Progress().show("half")
-    assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
+    progress = Progress("bench")
+    for message in ("first", "second"):
+        progress.show("half", message)
+    progress.show("all")
+    progress.clear()
+    assert sys.stderr.getvalue() == "bench: half\nbench: all\n"  # type: ignore[attr-defined]
+
+
+def test_progress_that_can_not_be_written_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w", encoding="utf-8", buffering=1) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        Progress("bench").show("half")
+        with suppress(OSError):  # what it holds
+            full.close()
