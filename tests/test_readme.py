@@ -1,60 +1,148 @@
-"""The README's code runs as it stands."""
+"""README works from the top: pasted by who has nothing yet, and beside the clone, which is a folder called reactor.
 
+The files are written under the names that they have there, then the commands run in one shell, in the page's order.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parent.parent / "README.md"
-SERVER, CLIENT, JOBS, FRAMING = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+import reactor
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+FILES = dict(re.findall(r"^`(\w+\.py)`:\n\n```python\n(.*?)```", README, re.DOTALL | re.MULTILINE))
+ACTIVATE, EDITABLE, WHEEL, VENDOR, TALK, COMMANDS, JOBS, CODEC, DEVELOP = re.findall(
+    r"```sh\n(.*?)```", README, re.DOTALL
+)
+SOURCES = ("reactor", "src_ext", "setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+BUILT = shutil.ignore_patterns("*.so", "__pycache__", "*.c")
+WHICH = 'python -c "import reactor; print(reactor.__file__)"\n'
+
+# What the reader has: Python, a network for what builds, and the patience to look whether a server listens.
+SHELL = """
+set -eo pipefail
+python3() {
+    "$PYTHON" "$@" $WITHOUT
+    for each in venv/lib/python*/site-packages; do
+        rm -rf "$each"/setuptools* "$each"/*distutils*
+        echo "$BESIDE" >"$each/beside.pth"
+    done
+}
+pip() { command pip "$@" --quiet --no-index --no-deps --no-build-isolation; }
+sleep() { until (: <"/dev/tcp/127.0.0.1/$JOBS") 2>/dev/null; do command sleep 0.05; done; }
+"""
+
+pytestmark = pytest.mark.timeout(400)  # an environment of its own, and a build
 
 
-def free_port_server() -> tuple[str, str]:
-    """Return the server's code on a free port that it prints, and what to replace in the client's."""
-    return SERVER.replace("9000)", "0)\n    print(server.addresses[0][1], flush=True)"), "9000"
+def free_ports() -> list[str]:
+    """Return two ports that nobody listens on."""
+    with ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        return [str(sock.getsockname()[1]) for sock in socks]
 
 
-def test_the_server_of_jobs_answers_says_what_was_wrong_and_drains() -> None:
-    code = JOBS.replace("    reactor.listen_tcp", "    server = reactor.listen_tcp").replace("9000", "0")
-    code = code.replace("    reactor.run()", "    print(server.addresses[0][1], flush=True)\n    reactor.run()")
-    server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    with server.stdout, socket.socket() as peer:
-        peer.settimeout(30)
-        peer.connect(("127.0.0.1", int(server.stdout.readline())))
-        peer.sendall(b"\0\5hello")
-        assert peer.recv(7, socket.MSG_WAITALL) == b"\0\5HELLO"
-        peer.sendall(b"\xff\xff")
-        assert peer.recv(12, socket.MSG_WAITALL) == b"\0\x09bad frame"
-        assert "max_frame_length is 1000" in server.stdout.readline()
-        server.terminate()
-        assert server.stdout.read() == "Drained(closed=0, aborted=0)\n"
-    assert server.wait(30) == 0
+def bare(home: Path, **more: str) -> dict[str, str]:
+    """Return the environment of who has nothing."""
+    always = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHON": sys.executable, "REACTOR_EXTENSION": "0"}
+    return {**always, **more}
 
 
-def test_the_server_and_the_client_talk() -> None:
-    code, port_word = free_port_server()
-    server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    with server.stdout:
-        port = server.stdout.readline().strip()
-        client = CLIENT.replace(port_word, port)
-        done = subprocess.run([sys.executable, "-c", client], capture_output=True, text=True, timeout=30)
-        server.terminate()
-        server.wait(30)
-    assert (done.stdout, done.stderr) == ("b'hello'\n", "")
+def paste(home: Path, *blocks: str, files: dict[str, str] = FILES, **environment: str) -> list[str]:
+    """Write files, run blocks in one shell in a home directory, and return the lines that they print."""
+    echo, jobs = free_ports()
+    page = ["".join([SHELL, *blocks]), *files.values()]
+    script, *texts = [each.replace("9000", echo).replace("9001", jobs) for each in page]
+    for name, text in zip(files, texts, strict=True):
+        (home / name).write_text(text)
+    told = bare(home, JOBS=jobs, **environment)
+    done = subprocess.run(["bash", "-c", script], cwd=home, env=told, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
 
 
-def test_the_client_says_why_nobody_answers() -> None:
-    client = CLIENT.replace("9000", "1")
-    done = subprocess.run([sys.executable, "-c", client], capture_output=True, text=True, timeout=30)
+def assert_all_went_well(lines: list[str]) -> None:
+    """Look at what the blocks behind the install print."""
+    text = "\n".join(lines)
+    assert "b'hello'\nhello\nworld\n" in text, "client.py, then send"
+    assert "\n    vendor    " in text, "the list of commands"
+    assert "\nround trip p99 " in text, "the demo"
+    assert "\nuvloop, tuned by hand " in text or "\nuvloop isn't installed" in text
+    assert "\nHELLO\nDrained(closed=0, aborted=0)\n" in text, "jobs.py"
+    assert "max_frame_length is 1000" in text, "codec.py"
+    assert text.count("  5 bytes") == 2, "dump"
+
+
+def test_the_page_works_in_an_empty_home_directory(tmp_path: Path) -> None:
+    beside = str(Path(reactor.__file__).parents[1])
+    extension = os.environ.get("REACTOR_EXTENSION", "")
+    page = (ACTIVATE, WHICH, VENDOR, TALK, COMMANDS, JOBS, CODEC)
+    which, *lines = paste(tmp_path, *page, BESIDE=beside, WITHOUT="--without-pip", REACTOR_EXTENSION=extension)
+    assert which == reactor.__file__
+    assert_all_went_well(lines)
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Path:
+    """The folder that a clone lies in; nothing in it is built."""
+    if not (ROOT / "reactor").is_dir() or importlib.util.find_spec("setuptools") is None:
+        pytest.skip("the sources and setuptools are needed to install")
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / "reactor" / name, **({"ignore": BUILT} if copy is shutil.copytree else {}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("install", "whose"), [(EDITABLE, "reactor/reactor/"), (WHEEL, "venv/lib/")])
+def test_the_page_works_beside_the_clone(install: str, whose: str, parent: Path) -> None:
+    page = (ACTIVATE, install, WHICH, VENDOR, TALK, COMMANDS, JOBS, CODEC)
+    builds = sysconfig.get_path("purelib")
+    which, *lines = paste(parent, *page, BESIDE=builds)
+    assert which.startswith(f"{parent}/{whose}")
+    assert_all_went_well(lines)
+
+
+def test_a_copy_that_the_clone_makes_needs_no_install(parent: Path) -> None:
+    clone, home = parent / "reactor", parent / "home"
+    home.mkdir()
+    (parent / "python").write_text('#!/bin/sh\nexec "$PYTHON" "$@"\n')
+    (parent / "python").chmod(0o755)
+    path = os.pathsep.join([str(parent), os.environ["PATH"]])
+    done = subprocess.run(["bash", "-c", VENDOR], cwd=clone, env=bare(clone, PATH=path), capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "from app._vendor import reactor"
+    shutil.move(clone / "app", home)
+    talk = "".join(line for line in TALK.splitlines(keepends=True) if "-m reactor" not in line)
+    files = {
+        name: text.replace("from reactor import", "from app._vendor.reactor import") for name, text in FILES.items()
+    }
+    assert paste(home, talk, files=files, PATH=path) == ["b'hello'"]
+
+
+def test_the_client_says_why_nobody_answers(tmp_path: Path) -> None:
+    text = FILES["client.py"].replace("9000", "1").replace("attempts=5", "attempts=1")
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=30)
     assert "can't connect to 127.0.0.1:1: Connection refused" in done.stdout
     assert done.stderr == ""
 
 
-def test_framing_without_io(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(FRAMING, "README.md", "exec"), {})
-    assert "max_frame_length is 1000" in capsys.readouterr().out
+def test_every_file_of_the_page_is_read() -> None:
+    assert [*FILES] == ["server.py", "client.py", "jobs.py", "codec.py"]
+    assert README.count("```python") == len(FILES)
+
+
+def test_what_the_makefile_is_asked_for_is_there() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make ([a-z-]+)", DEVELOP, re.MULTILINE):
+        assert f"\n{target}: " in makefile

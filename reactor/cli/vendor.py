@@ -110,12 +110,18 @@ def _say_how_to_use(folder: Path, compiled: bool) -> None:
 
 
 def dotted_name(folder: Path) -> str:
-    """Return how a package is imported: up to the last folder that is a package, or whose folder is one."""
+    """Return how a package is imported: up to the last folder that is a package, or whose folder is one.
+
+    Where none is, by the path from the current folder: namespaces.
+    """
     name = folder.name
     for above in folder.parents:
         if not any((each / "__init__.py").exists() for each in (above, above.parent)):
             break
         name = f"{above.name}.{name}"
+    if name == folder.name and folder.is_relative_to(Path.cwd()):
+        parts = folder.relative_to(Path.cwd()).parts
+        return ".".join(parts) if all(part.isidentifier() for part in parts) else name
     return name
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,7 +56,7 @@ def test_a_copy_is_written_tried_and_its_import_is_told(vendor: Vendor, tmp_path
     assert said.out[0].endswith(f" files of reactor {reactor.__version__}, core")
     assert said.out[1:] == [
         "one frame was echoed through it, where nothing else called reactor can be imported",
-        "import reactor",
+        "from lib import reactor",
     ]
     assert {"__init__.py", "reactor.py", "LICENSE", "py.typed", "VENDORED.txt"} <= names(tmp_path / "lib/reactor")
 
@@ -274,3 +275,12 @@ def test_the_document_shows_the_lines_that_are_printed(vendor: Vendor, tmp_path:
     document = (ROOT / "docs/vendoring.md").read_text()
     for block in re.findall(r"```(?:python|toml)\n(.*?)```", document, re.DOTALL):
         assert textwrap.indent(block, "    ", lambda line: bool(line.strip())) in printed
+
+
+def test_where_no_folder_is_a_package_the_import_is_from_the_current_one(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(reactor.__file__).parents[1]), "REACTOR_EXTENSION": ""}
+    run = partial(subprocess.run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    said = run([sys.executable, "-m", "reactor", "vendor", "app/_vendor"]).stdout.splitlines()[-1]
+    assert said == "from app._vendor import reactor"
+    done = run([sys.executable, "-c", f"{said}\nprint(reactor.__name__)"])
+    assert done.stdout == "app._vendor.reactor\n"
