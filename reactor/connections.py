@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import chain
-from typing import Any
 
 from .lookup import Lookup
 from .loop import EventLoop
@@ -25,7 +27,9 @@ _COUNTED = (
 class Connections(EventLoop):
     """An event loop with servers, connectors, connections, and sockets that linger for their last bytes."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, selector: selectors.BaseSelector | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._memory = read_memory()
         self._servers: dict[Server, None] = {}  # those too that are closed and have connections
         self._connectors: set[Connector] = set()
@@ -34,7 +38,7 @@ class Connections(EventLoop):
         self._lingers = Lingers(self, self._memory, self._lingered)
         self._in_hand: socket.socket | None = None  # has no connection yet, while the factory is called
         self._closing = False
-        super().__init__(*args, **kwargs)  # last: from now on a fork may find it
+        super().__init__(selector, clock)  # last: from now on a fork may find it
 
     def _told(self) -> list[str]:
         connections = len(self._dialled) + sum(server.connections for server in list(self._servers))

@@ -53,7 +53,8 @@ include "_encoder.pxi"
 
 @cython.final
 cdef class Decoder(Lines):
-    """Cut a stream into frames. Not thread-safe. An idle decoder holds no buffer.
+    """Decoder(framing)\n--\n
+    Cut a stream into frames. Not thread-safe. An idle decoder holds no buffer.
 
     Iterating decodes lazily what `push()` brought; `feed()` is both at once.
     """

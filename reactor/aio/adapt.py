@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
+from ..arguments import check_door
 from ..handlers import check_protocol
 from ..reactor import Reactor
 from ..transport import Connection, Limits, sockets
@@ -169,8 +170,7 @@ def adapt(factory: Callable[[], Any], *, limits: Limits | None = None) -> Callab
     ends. What asyncio returns as the protocol has ours as `protocol`. Exceptions of callbacks reach the loop's
     exception handler.
     """
-    if not callable(factory):
-        raise TypeError(f"factory is {factory!r}, it must be callable")
+    check_door(factory, None, limits)
     bounds = limits or Limits()
 
     def make() -> Adapter:

@@ -105,6 +105,8 @@ def attach(reactor: Reactor) -> Attached:
     selector that asyncio can't watch, and RuntimeError where no loop is running or the reactor is.
     """
     loop = asyncio.get_running_loop()
+    if not isinstance(reactor, Reactor):
+        raise TypeError(f"reactor is {reactor!r}, it must be a Reactor()")
     if reactor.host is not None or reactor.is_running():
         raise RuntimeError("the reactor runs already")
     return Attached(reactor, loop)

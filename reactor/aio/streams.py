@@ -162,6 +162,7 @@ async def open_framed(
 ) -> FramedStream:
     """Connect, and return the stream. `options` are those of `loop.create_connection()`."""
     loop = asyncio.get_running_loop()
+    _check_framing(framing)
     make = adapt(lambda: FramedStream(framing), limits=limits)
     _, adapter = await loop.create_connection(make, host, port, ssl=tls, server_hostname=server_hostname, **options)
     return adapter.protocol  # type: ignore[no-any-return]
@@ -183,6 +184,9 @@ async def serve_framed(
     asyncio's Server, which the caller closes; `options` are those of `loop.create_server()`.
     """
     loop = asyncio.get_running_loop()
+    _check_framing(framing)
+    if not callable(handler):
+        raise TypeError(f"handler is {handler!r}, it must be callable: an async function of a stream")
     tasks: set[asyncio.Task[None]] = set()
 
     def begin(stream: FramedStream) -> None:
@@ -192,6 +196,11 @@ async def serve_framed(
 
     make = adapt(lambda: FramedStream(framing, begin), limits=limits)
     return await loop.create_server(make, host, port, ssl=tls, **options)
+
+
+def _check_framing(framing: object) -> None:
+    if not isinstance(framing, Framing):
+        raise TypeError(f"framing is {framing!r}, it must be a Framing such as Framing()")
 
 
 async def _handle(handler: Callable[[FramedStream], Awaitable[object]], stream: FramedStream) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from ..late import futures
+from .handle import refuse_uncallable
 
 T = TypeVar("T")
 
@@ -36,6 +37,8 @@ class Threads:
         on_done: Callable[[futures.Future[T]], object] | None,
     ) -> None:
         """Let `future` tell what a call returns; then call `on_done(future)` on the loop."""
+        if not callable(function):
+            refuse_uncallable(function)
         if on_done is not None:
             future.add_done_callback(lambda done: self._hand_over(on_done, done))
         with self._lock:

@@ -61,6 +61,8 @@ class Turn:
     )
 
     def __init__(self, selector: selectors.BaseSelector, clock: Callable[[], float]) -> None:
+        if not isinstance(selector, selectors.BaseSelector):
+            raise TypeError(f"selector is {selector!r}, it must be a selectors.BaseSelector(), or None")
         self._selector = selector
         self._poll = poll_of(selector)
         self._clock = clock

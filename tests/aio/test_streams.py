@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aio.test_adapt import LOOPS, run
 
-from reactor import FrameTooLarge, FrameTruncated, Framing, aio
+from reactor import FramedProtocol, FrameTooLarge, FrameTruncated, Framing, aio
 from reactor.aio import FramedStream
 
 
@@ -186,3 +186,34 @@ def test_nothing_is_sent_into_a_transport_that_asyncio_has_given_up(twin: Any, l
         await asyncio.sleep(0.01)
 
     run(main, loops)
+
+
+async def opened(framing: Any) -> None:
+    await aio.open_framed("127.0.0.1", 1, framing)
+
+
+async def served_by(handler: Any, framing: Any) -> None:
+    await aio.serve_framed(handler, "127.0.0.1", 0, framing)
+
+
+async def adapted(limits: Any) -> None:
+    aio.adapt(FramedProtocol, limits=limits)
+
+
+async def attached(reactor: Any) -> None:
+    aio.attach(reactor)
+
+
+@pytest.mark.parametrize(
+    ("use", "given", "said"),
+    [
+        (opened, (Framing,), "framing is <class .*, it must be a Framing such as"),
+        (served_by, (echo, None), "framing is None, it must be a Framing such as"),
+        (served_by, ("echo", Framing()), "handler is 'echo', it must be callable"),
+        (adapted, ({},), "limits is {}, it must be a Limits"),
+        (attached, (5,), r"reactor is 5, it must be a Reactor\(\)"),
+    ],
+)
+def test_a_mistake_is_named_where_it_is_made(use: Any, given: tuple[Any, ...], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        asyncio.run(use(*given))

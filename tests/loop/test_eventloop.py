@@ -648,3 +648,8 @@ def test_two_loops_dont_know_of_each_other(loop: EventLoop) -> None:
         other.call_soon(calls.append, "from inside")
         loop.run_once(0)
     assert calls == ["other", "one", "from inside"]
+
+
+def test_a_selector_that_is_none_is_named() -> None:
+    with pytest.raises(TypeError, match=r"selector is <class .*>, it must be a selectors.BaseSelector\(\)"):
+        EventLoop(selectors.DefaultSelector)  # type: ignore[arg-type]

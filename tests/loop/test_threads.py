@@ -473,3 +473,8 @@ def test_nothing_is_started_on_a_closed_loop(loop: EventLoop) -> None:
     loop.close()
     with pytest.raises(RuntimeError, match="closed"):
         loop.run_in_thread(print)
+
+
+def test_what_cant_be_called_is_refused_where_it_is_given(loop: EventLoop) -> None:
+    with pytest.raises(TypeError, match="a callable is needed, not None"):
+        loop.run_in_thread(None)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
-"""A user's program passes type checkers as strict as they come, without an ignore, and nothing in it is unknown.
+"""Users' programs pass type checkers as strict as they come, without an ignore, and nothing in them is unknown.
 
 pyright brings a node of its own from the network, so it is run by hand: `pip install pyright`, and
-`pyright tests/types/user.py`.
+`pyright tests/types/streams.py tests/types/datagrams.py`.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import reactor
 
 pytest.importorskip("mypy", reason="mypy is in the extra `lint`")
 
-USER = Path(__file__).parent / "user.py"
+PROGRAMS = [Path(__file__).with_name(name) for name in ("streams.py", "datagrams.py")]
 
 
-def checked(path: Path, tmp_path: Path) -> str:
-    """Return what mypy says of a file, beside the package that is tested."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(path)]
+def checked(tmp_path: Path, *paths: Path) -> str:
+    """Return what mypy says of files, beside the package that is tested."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), *map(str, paths)]
     done = subprocess.run(command, cwd=Path(reactor.__file__).parents[1], capture_output=True, text=True, timeout=110)
     return done.stdout
 
 
 def test_every_door_is_typed(tmp_path: Path) -> None:
-    assert "ignore" not in USER.read_text()
-    assert checked(USER, tmp_path) == "Success: no issues found in 1 source file\n"
+    assert not any("ignore" in each.read_text() for each in PROGRAMS)
+    assert checked(tmp_path, *PROGRAMS) == "Success: no issues found in 2 source files\n"
 
 
 def test_what_is_wrong_is_found(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_what_is_wrong_is_found(tmp_path: Path) -> None:
         "class P(reactor.Protocol):\n"
         "    def data_received(self, data: str) -> None: ...\n"
     )
-    said = checked(wrong, tmp_path)
+    said = checked(tmp_path, wrong)
     assert 'wrong.py:2: error: Module has no attribute "Rector"' in said
     assert 'wrong.py:3: error: Argument 3 to "listen_tcp"' in said
     assert 'wrong.py:5: error: Argument 1 of "data_received"' in said

@@ -1,4 +1,4 @@
-"""A program of somebody's that goes through every door: type checkers take it as it is."""
+"""A program of somebody's that goes through the doors for streams: type checkers take it as it is."""
 
 from __future__ import annotations
 
