@@ -159,8 +159,8 @@ class Race:
 
     def run(self, rounds: int, seconds: float) -> dict[str, Figures]:
         """Return the figures of each kind: a window each to warm up, then windows in turns."""
-        self._tell(f"{len(self._kinds)} servers start")
         _allow_descriptors(self._case.connections * len(self._kinds) + _SPARE_DESCRIPTORS)
+        self._tell(f"{len(self._kinds)} servers start")
         with self._runners() as runners:
             for kind, runner in runners.items():
                 self._tell("warming up", KINDS[kind].label)

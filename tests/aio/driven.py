@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import helpers
-import uvloop
 
 from reactor import Limits, aio
 from reactor.testing.conformance import Maker
 
 Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 
-_before = helpers.open_files().keys()
-uvloop.new_event_loop().close()  # libuv opens some descriptors once, and for good
-helpers.NOT_OURS.update(helpers.open_files().keys() - _before)
+LOOPS: dict[str, Callable[[], Any]] = {"asyncio": asyncio.SelectorEventLoop}
+if find_spec("uvloop") or os.environ.get("REACTOR_PEERS") == "1":  # which says that it has to be there
+    LOOPS["uvloop"] = import_module("uvloop").new_event_loop
+    _before = helpers.open_files().keys()
+    LOOPS["uvloop"]().close()  # libuv opens some descriptors once, and for good
+    helpers.NOT_OURS.update(helpers.open_files().keys() - _before)
 
 
 class Driven:

@@ -9,15 +9,13 @@ from typing import Any
 
 import pytest
 import trustme
-import uvloop
-from aio.driven import made_by
+from aio.driven import LOOPS, made_by
 from conftest import needs_extension
 
 from reactor import FramedProtocol, Limits, aio
 from reactor.testing import check_transport
 from reactor.testing.conformance import PROMISES
 
-LOOPS: dict[str, Callable[[], Any]] = {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
 # 55 under TLS: what asyncio's TLS has taken counts as sent, whether it has left or not. 66 ends the socket itself, and
 # uvloop's can't be asked to. 63 looks a turn too early, see the test of an interrupt below.
 LEFT_OUT = {("uvloop", 66)} | {(name, 63) for name in LOOPS}
