@@ -84,21 +84,11 @@ def _make(family: int, what: str) -> socket.socket:
     return sock
 
 
-def adopt(sock: socket.socket | int, broadcast: bool) -> socket.socket:
-    """Return a socket that somebody else made, ready for use. If this raises, it is still the caller's."""
-    adopted = socket.socket(fileno=sock) if isinstance(sock, int) else sock
-    try:
-        if adopted.type != socket.SOCK_DGRAM:
-            raise ValueError(f"sock is {sock!r}, it must be a datagram socket")
-        allow_broadcast(adopted, broadcast)
-        adopted.setblocking(False)
-        if adopted is not sock:
-            adopted.set_inheritable(False)
-    except BaseException:
-        if adopted is not sock:
-            adopted.detach()
-        raise
-    return adopted
+def adopt(sock: socket.socket, broadcast: bool) -> socket.socket:
+    """Return a socket that somebody else made, ready for use."""
+    allow_broadcast(sock, broadcast)
+    sock.setblocking(False)
+    return sock
 
 
 def allow_broadcast(sock: socket.socket, broadcast: bool) -> None:

@@ -343,24 +343,6 @@ def test_a_socket_can_be_brought_along(net: Reactor, as_descriptor: bool) -> Non
     exchange(net, net.connect_udp(lambda: ours, *address), ours)
 
 
-@pytest.mark.parametrize("as_descriptor", [False, True])
-@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_SEQPACKET])
-def test_a_stream_socket_is_refused_and_stays_its_givers(net: Reactor, as_descriptor: bool, kind: Any) -> None:
-    with socket.socket(socket.AF_UNIX, kind) as sock:
-        with pytest.raises(ValueError, match="must be a datagram socket"):
-            net.bind_udp(Datagrams, None, 0, sock=sock.fileno() if as_descriptor else sock)
-        sock.getsockname()
-
-
-def test_a_closed_reactor_takes_no_socket() -> None:
-    net = Reactor()
-    net.close()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        with pytest.raises(RuntimeError, match="closed"):
-            net.bind_udp(Datagrams, None, 0, sock=sock)
-        sock.getsockname()
-
-
 def test_a_socket_that_can_not_be_watched_is_told_and_closed(net: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
     def register(*args: Any) -> Any:
         raise OSError("no room to watch it")
