@@ -36,8 +36,8 @@ class DatagramDoors(Connections):
 
         `factory()` makes the DatagramProtocol at once; `connection_made` comes in the next turn. `broadcast`: datagrams
         to broadcast addresses may be sent. `sock`: any datagram socket, or its descriptor, in place of these, an
-        AF_UNIX one for one. It is owned from the call on: closed if this raises. What a receiver refuses is told to who
-        is connected to it: see `connect_udp()`.
+        AF_UNIX one for one. It is owned from the call on: closed if this raises. What a receiver refuses is told to
+        `error_received` on Linux, with its address; elsewhere only who is connected hears of it: see `connect_udp()`.
         """
         self.check_thread("bind_udp")
         check_door(factory, None, limits)
