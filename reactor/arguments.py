@@ -1,11 +1,14 @@
-"""What the doors are given, judged. Law: before a socket is made or taken, and by name."""
+"""What the doors are given, judged by name before a socket is made. Law: a `sock` is owned from the call on."""
 
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import socket
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, ParamSpec, TypeVar
 
 from .late import ssl
 from .loop.handle import check_plain
@@ -15,6 +18,54 @@ from .transport.resolver import Endpoint, resolve_now
 
 _HAS_UNIX = hasattr(socket, "AF_UNIX")  # Windows' Python doesn't
 _MOST_BACKLOG = (1 << 31) - 1  # a C int
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+
+def owns_sock(door: Callable[Given, Made]) -> Callable[Given, Made]:
+    """Have a door own its `sock` from the call on: whatever it raises for, the socket is closed."""
+
+    @functools.wraps(door)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Made:
+        try:
+            return door(*args, **kwargs)
+        except BaseException:
+            _close(kwargs.get("sock"))
+            raise
+
+    return call
+
+
+def owns_descriptor(door: Callable[Given, Made]) -> Callable[Given, Made]:
+    """Have a door take a descriptor as its `sock`, too, and own it from the call on."""
+    owning = owns_sock(door)
+
+    @functools.wraps(door)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Made:
+        if _is_int(kwargs.get("sock")):
+            kwargs["sock"] = _socket_of(kwargs["sock"])
+        return owning(*args, **kwargs)
+
+    return call
+
+
+def _socket_of(descriptor: Any) -> socket.socket:
+    """Return the socket that a number stands for; what is no socket at all is left alone."""
+    try:
+        sock = socket.socket(fileno=descriptor)
+    except (OSError, ValueError, OverflowError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise ValueError(f"sock is {descriptor!r}, which is no descriptor of a socket: {reason}") from None
+    sock.set_inheritable(False)  # systemd's, for one: no program that is started has it, too
+    return sock
+
+
+def _close(sock: object) -> None:
+    """Close what was given, if it is a socket: without a shutdown(2), for other processes may share it."""
+    if isinstance(sock, socket.socket):
+        with suppress(OSError):
+            sock.close()
 
 
 def check_door(factory: object, tls: object, limits: object) -> None:
@@ -33,7 +84,7 @@ def check_listening(host: object, backlog: Any, sock: object) -> None:
         raise ValueError(f"backlog is {backlog!r}, it must be an int, 0 or more")
     if sock is None:
         _check_type("host", host, str, "a str")
-    elif not _is_int(sock):
+    else:
         _check_stream(sock)
 
 
@@ -78,10 +129,8 @@ def check_datagrams(on_failure: object, sock: object, **flags: object) -> None:
     for name, flag in flags.items():
         if not isinstance(flag, (bool, int)):
             raise TypeError(f"{name} is {flag!r}, it must be a bool")
-    if sock is not None and not _is_int(sock):
-        _check_socket(sock)
-        if sock.type != socket.SOCK_DGRAM:  # type: ignore[attr-defined]
-            raise ValueError(f"sock is {sock!r}, it must be a datagram socket")
+    if sock is not None:
+        _check_socket(sock, socket.SOCK_DGRAM, "datagram")
 
 
 def check_callable(name: str, value: object) -> None:
@@ -109,12 +158,14 @@ def path_of(path: Any) -> str:
 def _check_stream(sock: object) -> None:
     if type(sock) is not socket.socket and isinstance(sock, ssl.SSLSocket):
         raise TypeError("sock is an ssl.SSLSocket: give the plain socket, and the context as tls=")
-    _check_socket(sock)
+    _check_socket(sock, socket.SOCK_STREAM, "stream")
 
 
-def _check_socket(sock: object) -> None:
+def _check_socket(sock: object, kind: int, said: str) -> None:
     if not isinstance(sock, socket.socket):
         raise TypeError(f"sock is {sock!r}, it must be a socket.socket")
+    if sock.type != kind:
+        raise ValueError(f"sock is {sock!r}, it must be a {said} socket")
 
 
 def _check_type(name: str, value: object, wanted: type, said: str) -> None:

@@ -91,7 +91,7 @@ class Connections(EventLoop):
     def stats(self) -> dict[str, int]:
         """Return the loop's counters and sizes, and those of connections and servers.
 
-        - Now: `connections`, `servers` that listen, and datagram `endpoints`.
+        - Now: `connections`, `servers` that listen, `connectors` that aren't done, and datagram `endpoints`.
         - Who came: `accepted`; `refused`, the sum of `refused_max_connections` and `refused_max_per_peer`; `shed`, when
           descriptors ran out; `handshake_failures` of TLS at servers.
         - Traffic: `bytes_received` and `bytes_sent`, of the wire; `frames_received`, each piece of a streamed one too;
@@ -113,6 +113,7 @@ class Connections(EventLoop):
             **super().stats(),
             "connections": len(self._dialled) + sum(server.connections for server in self._servers),
             "servers": sum(not server.closed for server in self._servers),
+            "connectors": len(self._connectors),
             "endpoints": len(self._endpoints),
             "refused": counts["refused_max_connections"] + counts["refused_max_per_peer"],
             **counts,

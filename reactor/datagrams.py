@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from .arguments import check_datagrams, check_door, check_host, check_listening
+from .arguments import check_datagrams, check_door, check_host, check_listening, owns_descriptor
 from .connections import Connections
 from .handlers import check_datagram_protocol
 from .lookup import Lookup
@@ -20,6 +20,7 @@ Failure = Callable[[BaseException], object]
 class DatagramDoors(Connections):
     """An event loop that exchanges datagrams."""
 
+    @owns_descriptor
     def bind_udp(
         self,
         factory: Callable[[], Any],
@@ -35,8 +36,8 @@ class DatagramDoors(Connections):
 
         `factory()` makes the DatagramProtocol at once; `connection_made` comes in the next turn. `broadcast`: datagrams
         to broadcast addresses may be sent. `sock`: any datagram socket, or its descriptor, in place of these, an
-        AF_UNIX one for one. It stays yours if this raises, and is the endpoint's from then on. What a receiver refuses
-        is told to who is connected to it: see `connect_udp()`.
+        AF_UNIX one for one. It is owned from the call on: closed if this raises. What a receiver refuses is told to
+        `error_received` on Linux, with its address; elsewhere only who is connected hears of it: see `connect_udp()`.
         """
         self.check_thread("bind_udp")
         check_door(factory, None, limits)
@@ -48,6 +49,7 @@ class DatagramDoors(Connections):
         self._open(endpoint, lambda: udp.bind(host, port, reuse_port, broadcast), sock, broadcast)
         return endpoint
 
+    @owns_descriptor
     def connect_udp(
         self,
         factory: Callable[[], Any],
@@ -103,7 +105,7 @@ class DatagramDoors(Connections):
         self,
         endpoint: DatagramEndpoint,
         make: Callable[[], socket.socket],
-        given: socket.socket | int | None,
+        given: Any,  # a socket by now
         broadcast: bool,
     ) -> None:
         """Give an endpoint its socket: the one that was given, or a new one."""
@@ -111,9 +113,6 @@ class DatagramDoors(Connections):
         try:
             endpoint.open(sock)
         except BaseException:
-            if given is None:
-                udp.close(sock)
-            elif sock is not given:
-                sock.detach()
+            udp.close(sock)
             raise
         self._endpoints[endpoint] = None

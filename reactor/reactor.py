@@ -8,7 +8,16 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from .arguments import check_connecting, check_door, check_host, check_listening, local_of, path_of
+from .arguments import (
+    check_connecting,
+    check_door,
+    check_host,
+    check_listening,
+    local_of,
+    owns_descriptor,
+    owns_sock,
+    path_of,
+)
 from .datagrams import DatagramDoors
 from .dial import Dial, Failure, OnEnd, Plan
 from .handlers import check_protocol
@@ -35,12 +44,13 @@ class Reactor(DatagramDoors):
     """An event loop that listens and connects. `factory()` makes a protocol for each connection.
 
     What fails at once raises there, a port in use for one: an OSError that names the address. A `sock` that is given
-    stays its giver's if the call raises, and belongs to the reactor once it has returned. `close()` ends every
-    connection, each with its `connection_lost`. `Reactor(selector=None, clock=time.monotonic)`, as `EventLoop`.
+    is owned from the call on: it is closed if the call raises, whatever for. `close()` ends every connection, each with
+    its `connection_lost`. `Reactor(selector=None, clock=time.monotonic)`, as `EventLoop`.
     """
 
     # --- doors
 
+    @owns_descriptor
     def listen_tcp(
         self,
         factory: Factory,
@@ -56,7 +66,7 @@ class Reactor(DatagramDoors):
         """Listen at every address of `host` (None or "": all of this machine), with one port; 0 for a free one.
 
         `sock`: a bound stream socket, or its descriptor, to listen on in place of these: an inherited one, or one of
-        systemd's. It stays yours if this raises, and is the server's from then on.
+        systemd's. It is owned from the call on: closed if this raises.
         """
         self.check_thread("listen_tcp")
         check_listening(host, backlog, sock)
@@ -68,6 +78,7 @@ class Reactor(DatagramDoors):
 
         return self._serve(factory, listen, backlog, sock, tls, limits)
 
+    @owns_descriptor
     def listen_unix(
         self,
         factory: Factory,
@@ -91,6 +102,7 @@ class Reactor(DatagramDoors):
         name = "" if path is None else path_of(path)
         return self._serve(factory, lambda: [listen_on_path(name, backlog, mode)], backlog, sock, tls, limits)
 
+    @owns_sock
     def connect_tcp(
         self,
         factory: Factory,
@@ -112,8 +124,8 @@ class Reactor(DatagramDoors):
         TLS fails. `reconnect`: dial again whenever the connection ends, until `Connector.close()`; each time names are
         resolved anew and `factory` makes a new protocol; the first connection is tried for by it, too, unless there is
         a `retry`; `on_failure` then tells that no other try follows. `local_addr`: the IP address and port to connect
-        from, 0 for any port. `sock`: a connected stream socket to use in place of connecting, once; it stays yours if
-        this raises, and is the connection's from then on.
+        from, 0 for any port. `sock`: a connected stream socket to use in place of connecting, once; it is owned from
+        the call on: closed if this raises.
         """
         self.check_thread("connect_tcp")
         if sock is None:
@@ -124,6 +136,7 @@ class Reactor(DatagramDoors):
         plan = Plan(TCPAddress(host, port), retry, reconnect, local, sock)
         return self._dial(factory, plan, tls, name, limits, on_failure)
 
+    @owns_sock
     def connect_unix(
         self,
         factory: Factory,
@@ -137,7 +150,7 @@ class Reactor(DatagramDoors):
         retry: Backoff | None = None,
         reconnect: Backoff | None = None,
     ) -> Connector:
-        """Connect to a path, or to an abstract name ("@name"), as `connect_tcp()` does to a host."""
+        """Connect to a path, or to an abstract name ("@name"), as `connect_tcp()` does to a host, `sock` and all."""
         self.check_thread("connect_unix")
         name = "" if path is None and sock is not None else path_of(path)
         address = UnixAddress("\0" + name[1:] if name.startswith("@") else name)
@@ -150,18 +163,23 @@ class Reactor(DatagramDoors):
     ) -> Connection:
         """Return the transport of a protocol over files: pipes, fifos, ttys, stdio, and regular files in their place.
 
-        `read`, `write`: file objects or descriptors, one of them or both, which may be one. They stay yours if this
-        raises, and are the connection's from then on: they never block, are closed at its end, but for stdio (0 to 2),
+        `read`, `write`: file objects or descriptors, one of them or both, which may be one. They are owned from the
+        call on: they never block, are closed at the end of the connection, or if this raises, but for stdio (0 to 2),
         and block again if they did before. What a file object has read ahead stays in it.
         """
-        self.check_thread("connect_pipe")
-        check_door(factory, None, limits)
-        self._check_doors()
         pipe = Pipe(read, write)
-        protocol = factory()
-        check_protocol(protocol, "the factory %r returned", factory)
-        pipe.setblocking(False)
-        connection = PipeConnection(self, pipe, protocol, limits or Limits(), self._memory, self._pipe_over)
+        try:
+            self.check_thread("connect_pipe")
+            check_door(factory, None, limits)
+            self._check_doors()
+            pipe.open()
+            protocol = factory()
+            check_protocol(protocol, "the factory %r returned", factory)
+            connection = PipeConnection(self, pipe, protocol, limits or Limits(), self._memory, self._pipe_over)
+            pipe.setblocking(False)
+        except BaseException:
+            pipe.close()
+            raise
         self._dialled[connection] = None
         self.call_soon(connection.start)
         return connection
@@ -196,7 +214,7 @@ class Reactor(DatagramDoors):
         factory: Factory,
         listen: Callable[[], Listening],
         backlog: int,
-        given: socket.socket | int | None,
+        given: Any,  # a socket by now
         tls: ssl.SSLContext | None,
         limits: Limits | None,
     ) -> Server:
@@ -213,11 +231,13 @@ class Reactor(DatagramDoors):
             return self._connect(sock, peer, factory, bounds, secure, ended)
 
         server = Server(self, bounds, establish, self._server_over, self._lingers.give_up_oldest)
-        socks: Listening = listen() if given is None else [(sockets.adopt_listening(given, backlog), None)]
+        if given is not None:
+            sockets.adopt_listening(given, backlog)
+        socks: Listening = listen() if given is None else [(given, None)]
         try:
             server.listen(socks, shared=given is not None)
         except BaseException:
-            _undo(socks, given)
+            _undo(socks, shared=given is not None)
             raise
         self._servers[server] = None
         return server
@@ -297,12 +317,9 @@ def _tls_of(context: ssl.SSLContext | None, server_side: bool, name: str | None)
     return None if context is None else TLS(context, server_side, name)
 
 
-def _undo(socks: Listening, given: socket.socket | int | None) -> None:
-    """Let go of sockets that listen already; one that was given stays its giver's."""
+def _undo(socks: Listening, shared: bool) -> None:
+    """Let go of sockets that listen already."""
     for sock, path in socks:
         if path is not None:
             path.remove()
-        if given is None:
-            sockets.close(sock, reset=False)
-        elif sock is not given:
-            sock.detach()
+        sockets.close(sock, reset=False, shared=shared)

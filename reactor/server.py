@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .arguments import check_callable
+from .guests import Guests
 from .loop import EventLoop, Timer
 from .loop.report import Repeats, say
-from .newcomers import Newcomers
 from .transport import Connection, Limits, Listener, sockets
 from .transport.address import format_address
 from .transport.linger import Linger
@@ -49,8 +49,7 @@ class Server:
         self._establish = establish
         self._on_over = on_over  # called when it is closed, and all its sockets are
         self._make_room = make_room
-        self._connections: dict[Connection, None] = {}  # in order, and leaner than a set of thousands
-        self._newcomers = Newcomers(loop, limits.first_message_timeout)
+        self._guests = Guests(loop, limits.first_message_timeout)
         self._lingers: dict[Linger, Any] = {}  # oldest first, each with its host
         self._per_peer: Counter[Any] = Counter()  # both of these
         self._hosts: dict[Any, Any] = {}  # of each host one string, though a gateway brings thousands
@@ -75,7 +74,7 @@ class Server:
             raise
 
     def __repr__(self) -> str:
-        state = "draining" if self._drain and self._connections else "closed" if self.closed else "listening"
+        state = "draining" if self._drain and self._guests else "closed" if self.closed else "listening"
         return f"<Server {state} at {self}, connections={self.connections}>"
 
     def __str__(self) -> str:
@@ -89,7 +88,7 @@ class Server:
     @property
     def connections(self) -> int:
         """How many connections stand."""
-        return len(self._connections)
+        return len(self._guests)
 
     @property
     def refused(self) -> int:
@@ -124,14 +123,14 @@ class Server:
             say(_log, logging.INFO, "draining %s: %d connections, %g s", self, self.connections, grace)
         self.close()
         if self._drain is None:
-            self._drain = Drain(self._loop, self._connections, self.abort, str(self))
+            self._drain = Drain(self._loop, self._guests, self.abort, str(self))
         self._drain.bound(grace)
         self._drain.tell(on_done)
 
     def abort(self) -> None:
         """End all connections now, with a reset."""
         self._loop.check_thread("abort")
-        for connection in list(self._connections):
+        for connection in list(self._guests):
             connection.abort()
 
     def abandon(self) -> None:
@@ -139,10 +138,9 @@ class Server:
         self.closed = True
         for listener in self._listeners:
             listener.close()
-        for connection in list(self._connections):
+        for connection in list(self._guests):
             connection.abandon()
-        self._connections.clear()
-        self._newcomers.clear()
+        self._guests.clear()
 
     def descriptor_freed(self) -> None:
         """Accept again at once, if it held off for want of one."""
@@ -168,14 +166,13 @@ class Server:
                 self._leave(host)
         if connection is None:
             return None
-        self._connections[connection] = None
+        self._guests.add(connection)
         if self._lingers:
             self._give_up_lingers(host)
-        if self._is_full() and self._limits.when_full == "park":
+        if self._limits.when_full == "park" and self._guests.are_as_many_as(self._limits.max_connections):
             self._parked = True
             for listener in self._listeners:
                 listener.park()
-        self._newcomers.add(connection)
         connection.start()
         if self._drain is not None:  # begun by the factory, or by connection_made
             connection.close_when_quiet()
@@ -189,25 +186,22 @@ class Server:
 
     def traffic(self) -> Iterator[tuple[int, ...]]:
         """Yield what has come and gone over each connection."""
-        return (each.traffic() for each in self._connections)
+        return (each.traffic() for each in self._guests)
 
     def mend(self) -> None:
         """Count anew, and listen anew, behind an exception out of nowhere."""
-        hosts = [_host_of(each.get_extra_info("peername")) for each in self._connections]
+        hosts = [_host_of(each.get_extra_info("peername")) for each in self._guests]
         self._per_peer = Counter([*hosts, *self._lingers.values()])
         for listener in self._listeners:
             listener.mend()
-        for connection in list(self._connections):
+        for connection in list(self._guests):
             connection.mend()
-        self._newcomers.mend(self._connections)
+        self._guests.mend()
         self._look_whether_over()
-
-    def _is_full(self) -> bool:
-        return _reached(self._limits.max_connections, len(self._connections))
 
     def _limit_reached(self, host: Any) -> str | None:
         """Name the limit by which there is no place for one more of this host."""
-        if self._is_full():
+        if self._guests.are_as_many_as(self._limits.max_connections):
             return "max_connections"
         if host is None or not _reached(self._limits.max_per_peer, self._per_peer[host]):
             return None
@@ -218,14 +212,13 @@ class Server:
         most, of_one = self._limits.max_connections, self._limits.max_per_peer
         if of_one is not None and host is not None and self._per_peer[host] > of_one:
             next(linger for linger, its_host in self._lingers.items() if its_host == host).give_up()
-        if most is not None and len(self._connections) + len(self._lingers) > most:
+        if most is not None and len(self._guests) + len(self._lingers) > most:
             next(iter(self._lingers)).give_up()
 
     def lost(self, connection: Connection, linger: Linger | None) -> None:
         """Note that a connection is over; and who lingers for it, if somebody does: then `lingered()` follows."""
         host = _host_of(connection.get_extra_info("peername"))
-        self._connections.pop(connection, None)
-        self._newcomers.discard(connection)
+        self._guests.discard(connection)
         if self._drain is not None:
             self._drain.lost(connection)
         if self._parked:
@@ -251,24 +244,23 @@ class Server:
 
     def _look_whether_over(self) -> None:
         if self.closed and not self._per_peer:
+            self._guests.rest()
             self._on_over(self)
 
 
 class Drain:
     """The ending of a server's connections, within a time."""
 
-    def __init__(
-        self, loop: EventLoop, connections: dict[Connection, None], abort: Callable[[], object], server: str
-    ) -> None:
+    def __init__(self, loop: EventLoop, guests: Guests, abort: Callable[[], object], server: str) -> None:
         self._loop = loop
-        self._connections = connections
+        self._guests = guests
         self._abort = abort
         self._to_tell: list[Callable[[Drained], object]] = []
         self._closed = self._aborted = 0
         self._server = server
         self._is_over = False
         self._timer: Timer | None = None
-        for connection in list(connections):
+        for connection in list(guests):
             connection.close_when_quiet()
 
     def bound(self, grace: float) -> None:
@@ -300,7 +292,7 @@ class Drain:
         self._loop.call_after_look(self._loop.call_soon, self._abort)
 
     def _look(self) -> None:
-        if self._connections:
+        if self._guests:
             return
         if self._timer is not None:
             self._timer.cancel()

@@ -174,6 +174,8 @@ cdef class Datagrams:
             self.deliver(count)
         elif errno != WOULD_BLOCK and errno != INTERRUPTED:
             self.owner.receive_failed(error_of(errno))
+        elif self.held is None:  # it seemed readable: it has errors
+            self.owner.nothing_came()
 
     cdef int deliver(self, int count) except -1:
         """Make objects of all that was received, then deliver them."""
@@ -311,7 +313,7 @@ cdef class Datagrams:
             self.blocked = True
             return 0
         error = error_of(code)
-        if self.connected and not udp.is_its_own(error):  # it may be about what was sent before
+        if not udp.is_its_own(error):  # it may be about what was sent before
             sent, earlier = send_first(self, 1), error
             code = errno
             if sent > 0:

@@ -33,6 +33,14 @@ def open_files() -> dict[int, tuple[int, int, int]]:
     return found
 
 
+def is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
 def open_descriptors() -> set[int]:
     """Return the numbers that are in use, and that of the list itself."""
     return set(map(int, os.listdir(_DESCRIPTORS)))

@@ -54,7 +54,7 @@ RANKS = [
     {"transport.datagram_core"},
     {"transport.datagram"},
     {"transport"},
-    {"arguments", "newcomers"},
+    {"arguments", "guests"},
     {"server", "dial", "lookup"},
     {"connections"},
     {"datagrams"},

@@ -306,7 +306,7 @@ def reads_nothing(net: Reactor, server: Server, dial: Dial) -> socket.socket:
     client.connect(server.addresses[0])
     client.sendall(Framing().encode(b"a question"))
     run_until(net, lambda: server.connections)
-    (connection,) = server._connections
+    (connection,) = server._guests
     run_until(net, lambda: net.stats()["events"] > 1 and not connection.get_write_buffer_size())
     return client
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from ..loop import EventLoop
 from ..protocol import DatagramProtocol
 from ..transport import Limits
+from .conformance_stage import Turns
 
 DatagramMaker = Callable[[Any, Any, Limits], AbstractContextManager[EventLoop]]
 
 _FLOOD = 3000  # datagrams; more than lie in any queue of a kernel's
-_PATIENCE = 10.0  # seconds until what never comes is a broken promise
-_WAIT = 0.002
-_SETTLED = 8  # turns in which what must not come would come
 
 
 class DatagramPromise(NamedTuple):
@@ -131,29 +128,8 @@ class DatagramWitness(DatagramProtocol):
             yield f"{callback} came out of turn"
 
 
-class Meeting:
-    """Two witnesses, turns until something holds, and a look at the end whether all is in order."""
-
-    loop: EventLoop
-
-    def __init__(self, maker: DatagramMaker) -> None:
-        self._maker = maker
-        self._cast: list[DatagramWitness] = []
-        self._stack = ExitStack()
-        self.reports: list[BaseException | None] = []
-
-    def __enter__(self) -> Meeting:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with self._stack:
-            if kind is None and self._cast:
-                self._end()
-
-    def begin(self, one: DatagramWitness, other: DatagramWitness, limits: Limits | None = None) -> None:
-        self._cast = [one, other]
-        self.loop = self._stack.enter_context(self._maker(one, other, limits or Limits()))
-        self.loop.set_exception_handler(lambda _, context: self.reports.append(context.get("exception")))
+class Meeting(Turns):
+    """Connects two witnesses of datagrams."""
 
     def pair(self, limits: Limits | None = None, **acts: Any) -> tuple[Any, Any]:
         """Connect two; the second one acts."""
@@ -164,24 +140,6 @@ class Meeting:
 
     def another(self) -> Meeting:
         return Meeting(self._maker)
-
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        deadline = time.monotonic() + _PATIENCE
-        while not condition():
-            story = " | ".join(" ".join(each.calls[-8:]) for each in self._cast)
-            assert time.monotonic() < deadline, f"{what}: it never came; {story}"
-            self.loop.run_once(_WAIT)
-
-    def settle(self) -> None:
-        for _ in range(_SETTLED):
-            self.loop.run_once(0)
-
-    def run(self) -> None:
-        """Let the loop run until it is stopped."""
-        timer = self.loop.call_later(_PATIENCE, self.loop.stop)
-        self.loop.run()
-        assert timer.when > self.loop.time(), "stop() was not heard"
-        timer.cancel()
 
     def came(self, witness: DatagramWitness, count: int) -> None:
         self.until(lambda: len(witness.came) >= count, f"{count} datagrams")
@@ -198,10 +156,6 @@ class Meeting:
             if sender.waiting:
                 return True
         return False
-
-    def take_reports(self) -> list[BaseException | None]:
-        taken, self.reports = self.reports, []
-        return taken
 
     def _end(self) -> None:
         for each in self._cast:

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import FramingError
 from ..loop import EventLoop
@@ -203,24 +203,70 @@ class FramedWitness(Witness, FramedProtocol):
         self._note("framing_failed")
 
 
-class Stage:
-    """Connects two witnesses, makes turns until something holds, and looks at the end whether all is in order."""
+Played = TypeVar("Played", bound="Turns")
+
+
+class Turns:
+    """Who plays on a loop: turns until something holds, and a look at the end whether all is in order."""
 
     loop: EventLoop
 
     def __init__(self, maker: Maker) -> None:
         self._maker = maker
-        self._cast: list[Witness] = []
+        self._cast: list[Any] = []
         self._stack = ExitStack()
         self.reports: list[BaseException | None] = []
 
-    def __enter__(self) -> Stage:
+    def __enter__(self: Played) -> Played:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         with self._stack:
-            if kind is None:
+            if kind is None and self._cast:
                 self._end()
+
+    def begin(self, one: Any, other: Any, limits: Limits | None = None) -> None:
+        """Begin to connect two; a test that acts in connection_made waits for no more."""
+        self._cast = [one, other]
+        self.loop = self._stack.enter_context(self._maker(one, other, limits or Limits()))
+        self.loop.set_exception_handler(lambda _, context: self.reports.append(context.get("exception")))
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """Make turns until the condition holds."""
+        deadline = time.monotonic() + _PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: it never came; {self._story()}"
+            self.loop.run_once(_WAIT)
+
+    def settle(self) -> None:
+        """Make the turns in which what must not come would come."""
+        for _ in range(_SETTLED):
+            self.loop.run_once(0)
+
+    def run(self) -> None:
+        """Let the loop run until it is stopped; a promise that forgets to is broken, too."""
+        timer = self.loop.call_later(_PATIENCE, self.loop.stop)
+        self.loop.run()
+        assert timer.when > self.loop.time(), f"stop(): it never came; {self._story()}"
+        timer.cancel()
+
+    def take_reports(self) -> list[BaseException | None]:
+        taken, self.reports = self.reports, []
+        return taken
+
+    def _end(self) -> None:
+        """Look whether all is over, and was in order."""
+        raise NotImplementedError
+
+    def _everybody(self) -> Iterator[Any]:
+        yield from self._cast
+
+    def _story(self) -> str:
+        return " | ".join(_short(each.calls) for each in self._everybody())
+
+
+class Stage(Turns):
+    """Connects two witnesses of a stream."""
 
     @contextmanager
     def another(self, case: str) -> Iterator[Stage]:
@@ -230,12 +276,6 @@ class Stage:
                 yield stage
         except Exception as exc:
             raise AssertionError(f"{case}: {why(exc)}") from exc
-
-    def begin(self, one: Witness, other: Witness, limits: Limits | None = None) -> None:
-        """Begin to connect two; a test that acts in connection_made waits for no more."""
-        self._cast = [one, other]
-        self.loop = self._stack.enter_context(self._maker(one, other, limits or Limits()))
-        self.loop.set_exception_handler(lambda _, context: self.reports.append(context.get("exception")))
 
     def connect(self, one: Witness, other: Witness, limits: Limits | None = None) -> None:
         self.begin(one, other, limits)
@@ -249,18 +289,6 @@ class Stage:
         return one, other
 
     # --- time
-
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        """Make turns until the condition holds."""
-        deadline = time.monotonic() + _PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f"{what}: it never came; {self._story()}"
-            self.loop.run_once(_WAIT)
-
-    def settle(self) -> None:
-        """Make the turns in which what must not come would come."""
-        for _ in range(_SETTLED):
-            self.loop.run_once(0)
 
     def pass_time(self, seconds: float) -> None:
         """Make turns for so long."""
@@ -282,13 +310,6 @@ class Stage:
     def ended(self, *witnesses: Witness) -> None:
         self.until(lambda: all(each.ends for each in witnesses), "connection_lost")
 
-    def run(self) -> None:
-        """Let the loop run until it is stopped; a promise that forgets to is broken, too."""
-        timer = self.loop.call_later(_PATIENCE, self.loop.stop)
-        self.loop.run()
-        assert timer.when > self.loop.time(), f"stop(): it never came; {self._story()}"
-        timer.cancel()
-
     def clog(self, writer: Witness, reader: Witness, chunk: bytes = CHUNK) -> None:
         """Let the reader pause, and fill what lies between, until bytes stay behind in the writer."""
         reader.do("pause_reading")
@@ -304,13 +325,7 @@ class Stage:
 
     # --- the end
 
-    def take_reports(self) -> list[BaseException | None]:
-        taken, self.reports = self.reports, []
-        return taken
-
     def _end(self) -> None:
-        if not self._cast:
-            return
         self.until(self._all_over, "connection_lost after abort()")
         self.settle()
         for each in self._everybody():
@@ -329,10 +344,7 @@ class Stage:
         for each in self._cast:
             while each is not None:
                 yield each
-                each = each.heir  # type: ignore[assignment]
-
-    def _story(self) -> str:
-        return " | ".join(_short(each.calls) for each in self._everybody())
+                each = each.heir
 
 
 def _short(calls: list[str]) -> str:

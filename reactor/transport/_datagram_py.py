@@ -36,6 +36,7 @@ class Owner(Interface):
     def sent(self) -> None: ...
     def send_failed(self, exc: OSError, size: int, addr: Any) -> None: ...  # size -1: what was sent before has failed
     def receive_failed(self, exc: OSError) -> None: ...
+    def nothing_came(self) -> bool: ...
     def was_cut(self, size: int, addr: Any) -> None: ...
     def callback_raised(self, exc: BaseException) -> None: ...
 
@@ -102,6 +103,8 @@ class Datagrams:
                 size, _, flags, addr = self._receive((self._memory,))
             except (BlockingIOError, InterruptedError):
                 self._batch = max(1, taken)
+                if not taken:  # it seemed readable: it has errors
+                    self._owner.nothing_came()
                 return
             except OSError as exc:
                 self._owner.receive_failed(exc)
@@ -213,10 +216,10 @@ class Datagrams:
     def _send(self, chunk: bytes, addr: Any) -> bool:
         """Send one datagram, or have it told why not; False if it has to wait.
 
-        A connected socket fails once for what its peer has refused before, whatever is sent then: so it is sent again.
+        A socket fails once for what was refused before, whatever is sent then: so it is sent again.
         """
         error = self._try(chunk, addr)
-        if error is not None and self._connected and not (udp.is_full(error) or udp.is_its_own(error)):
+        if error is not None and not self._per_receiver and not (udp.is_full(error) or udp.is_its_own(error)):
             earlier, error = error, self._try(chunk, addr)
             if error is None:
                 self._owner.send_failed(earlier, -1, self._peer)

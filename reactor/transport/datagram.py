@@ -179,6 +179,8 @@ class DatagramEndpoint(DatagramCore):
         """Tell of a datagram that was refused."""
         if udp.is_gone(exc):
             return self._lose(exc)
+        if size < 0 and self.nothing_came():
+            return None
         what = f"datagram of {size} bytes" if size >= 0 else "an earlier datagram"
         return self._note(sockets.named(exc, f"{what} to {addr!r}"))
 
@@ -186,9 +188,18 @@ class DatagramEndpoint(DatagramCore):
         """Tell what a read has met: something that was sent before was refused, as a rule."""
         if udp.is_gone(exc):
             return self._lose(exc)
+        if self.nothing_came():
+            return None
         self._loop.counts["datagram_errors"] += 1
         to = "" if self._peer is None else f" to {self._peer!r}"
         return self.call("error_received", sockets.named(exc, f"an earlier datagram{to}"))
+
+    def nothing_came(self) -> bool:
+        """Tell what the receivers of a socket that isn't connected have refused; return whether there was any."""
+        refused = [] if self._peer is not None or self._sock is None else udp.take_errors(self._sock)
+        for exc, addr in refused:
+            self._note(sockets.named(exc, f"an earlier datagram to {addr!r}"))
+        return bool(refused)
 
     def was_cut(self, size: int, addr: Any) -> None:
         """Tell of a datagram that is larger than what it was read into. Half of one is delivered to nobody."""

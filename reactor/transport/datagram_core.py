@@ -73,6 +73,8 @@ class DatagramCore:
         connected, self._peer = udp.peer_of(sock)
         if type(self._datagrams) is not (kind := _datagram.carrier_of(sock)):
             self._carry_by(kind)
+        if not connected:
+            udp.hear_of_errors(sock)
         self._watch = self._loop.watch(sock, nothing_to_do, nothing_to_do)
         self._datagrams.attach(sock, connected, self._peer)
         self._watch.on_read = self._datagrams.receive

@@ -29,19 +29,27 @@ _MOST_CHUNKS = 1024  # of one writev()
 class End:
     """One file: a descriptor, or what has a `fileno()`. It is owned: closed with the connection, unless it is stdio."""
 
-    def __init__(self, name: str, file: Any) -> None:
+    def __init__(self, file: Any) -> None:
         self.file = file
-        self.fd = _number_of(name, file)
+        number = _number_of(file)
+        self._is_file = number is not None
+        self.fd = -1 if number is None else number
+        self._blocked = self.is_regular = self.closed = False
+
+    def judge(self, name: str) -> None:
+        """Look at the file, and refuse what can't be used as `name` says."""
+        what = f"{name} is {self.file!r}"
+        if not self._is_file:
+            raise TypeError(f"{what}, it must be a file object that is open, or a descriptor")
         try:
             mode = os.fstat(self.fd).st_mode
             self._blocked = os.get_blocking(self.fd)
-        except OSError as exc:
-            raise OSError(exc.errno, f"{name} is {file!r}: {exc.strerror}") from None
+        except (OSError, OverflowError) as exc:
+            raise OSError(getattr(exc, "errno", errno.EBADF), f"{what}: {getattr(exc, 'strerror', exc)}") from None
         if stat.S_ISDIR(mode):
-            raise ValueError(f"{name} is {file!r}, which is a directory")
-        _check_direction(name, file, self.fd)
+            raise ValueError(f"{what}, which is a directory")
+        _check_direction(name, what, self.fd)
         self.is_regular = stat.S_ISREG(mode)
-        self.closed = False
 
     def fileno(self) -> int:
         return self.fd
@@ -71,21 +79,28 @@ class End:
 
 
 class Pipe:
-    """Two ends, or one, with the methods of a socket that a `Connection` calls."""
+    """Two ends, or one, with the methods of a socket that a `Connection` calls. What is given is owned at once."""
 
     family = 0
 
     def __init__(self, read: Any, write: Any) -> None:
+        self.read = None if read is None else End(read)
+        self.write = self.read if _are_same(read, write) else (None if write is None else End(write))
+        self.files = (read, write)
+        self._gives_back = True
+
+    def open(self) -> None:
+        """Refuse what is no use. `close()` is right behind that, too."""
         if not hasattr(os, "readv"):
             raise OSError(
                 errno.EOPNOTSUPP, "connect_pipe() is for systems whose pipes a selector takes: not for Windows"
             )
-        if read is None and write is None:
+        if self.read is None and self.write is None:
             raise ValueError("read is None and write is None: connect_pipe() needs one of them, or both")
-        self.read = None if read is None else End("read", read)
-        self.write = None if write is None else End("write", write)
-        self.files = (read, write)
-        self._gives_back = True
+        if self.read is not None:
+            self.read.judge("read")
+        if self.write is not None:
+            self.write.judge("write")
 
     @property
     def is_one_file(self) -> bool:
@@ -273,20 +288,32 @@ class PipeConnection(Connection):
     def _facts(self) -> dict[str, Any]:
         return {"pipe": self._pipe.files, **(self._extra or {})}
 
+    def __repr__(self) -> str:
+        return f"<Connection {self._state.value} pipe={self._pipe.files!r}>"
+
     def abandon(self) -> None:
         self._pipe.forsake()
         super().abandon()
 
 
-def _number_of(name: str, file: Any) -> int:
+def _are_same(read: Any, write: Any) -> bool:
+    """Whether two arguments are one file, to be closed once: by then the number may be another one's."""
+    return read is not None and (read is write or (isinstance(read, int) and read == write))
+
+
+def _number_of(file: Any) -> int | None:
+    """Return the descriptor of what was given, None if that is no file, or one that is closed."""
     fileno = getattr(file, "fileno", None)
-    number = fileno() if callable(fileno) else file
-    if not isinstance(number, int) or isinstance(number, bool):
-        raise TypeError(f"{name} is {file!r}, it must be a file object or a descriptor")
-    return number
+    number = file
+    if callable(fileno) and not isinstance(file, type):
+        try:
+            number = fileno()
+        except (OSError, ValueError):
+            return None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
-def _check_direction(name: str, file: Any, fd: int) -> None:
+def _check_direction(name: str, what: str, fd: int) -> None:
     wrong = os.O_WRONLY if name == "read" else os.O_RDONLY
     if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == wrong:
-        raise ValueError(f"{name} is {file!r}, which is open for {'writing' if name == 'read' else 'reading'} only")
+        raise ValueError(f"{what}, which is open for {'writing' if name == 'read' else 'reading'} only")

@@ -130,19 +130,13 @@ def share_port(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, option, 1)
 
 
-def adopt_listening(sock: socket.socket | int, backlog: int) -> socket.socket:
-    """Return a bound socket that somebody else made, listening. If this raises, it is still the caller's."""
-    adopted = socket.socket(fileno=sock) if isinstance(sock, int) else sock
+def adopt_listening(sock: socket.socket, backlog: int) -> None:
+    """Listen on a bound socket that somebody else made. Raises OSError saying so."""
     try:
-        adopted.listen(backlog)
-        prepare(adopted)
+        sock.listen(backlog)
+        prepare(sock)
     except OSError as exc:
-        if adopted is not sock:
-            adopted.detach()
         raise named(exc, "can't listen on the socket that was given") from None
-    if adopted is not sock:  # systemd's, for one: no program that is started has it, too
-        adopted.set_inheritable(False)
-    return adopted
 
 
 def accept(listener: socket.socket, take: Take) -> tuple[socket.socket, Any] | None:

@@ -20,6 +20,11 @@ from .resolver import Endpoint, resolve_now, together
 
 _GONE = {errno.EBADF, errno.ENOTSOCK}  # it is no socket any more: whatever is tried next fails, too
 _FULL = {errno.ENOBUFS, errno.ENOMEM}  # what the BSDs say in place of EAGAIN, and Linux where it counts queues
+_ERRORS = getattr(socket, "MSG_ERRQUEUE", 0) if sys.platform == "linux" else 0
+_RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (41, 25)}  # of Linux, which Python doesn't name
+_EXTENDED = struct.Struct("=IB")  # how struct sock_extended_err begins: an errno, and where it comes from
+_FROM_ICMP = {2, 3}  # else it is one of our own, which the send has told
+_MOST_ERRORS = 64  # to be taken at once
 _SO_MEMINFO = 55  # of Linux, which Python doesn't name; nine numbers, the last of which is what was dropped
 _MEMINFO = struct.Struct("=9I")
 
@@ -84,21 +89,11 @@ def _make(family: int, what: str) -> socket.socket:
     return sock
 
 
-def adopt(sock: socket.socket | int, broadcast: bool) -> socket.socket:
-    """Return a socket that somebody else made, ready for use. If this raises, it is still the caller's."""
-    adopted = socket.socket(fileno=sock) if isinstance(sock, int) else sock
-    try:
-        if adopted.type != socket.SOCK_DGRAM:
-            raise ValueError(f"sock is {sock!r}, it must be a datagram socket")
-        allow_broadcast(adopted, broadcast)
-        adopted.setblocking(False)
-        if adopted is not sock:
-            adopted.set_inheritable(False)
-    except BaseException:
-        if adopted is not sock:
-            adopted.detach()
-        raise
-    return adopted
+def adopt(sock: socket.socket, broadcast: bool) -> socket.socket:
+    """Return a socket that somebody else made, ready for use."""
+    allow_broadcast(sock, broadcast)
+    sock.setblocking(False)
+    return sock
 
 
 def allow_broadcast(sock: socket.socket, broadcast: bool) -> None:
@@ -112,6 +107,29 @@ def peer_of(sock: Any) -> tuple[bool, Any]:
         return True, sock.getpeername()
     except OSError:
         return False, None
+
+
+def hear_of_errors(sock: Any) -> None:
+    """Have a socket that isn't connected be told what receivers refuse: Linux does so where it is asked for."""
+    option = _RECVERR.get(sock.family) if _ERRORS else None
+    if option is not None:
+        with suppress(OSError, AttributeError):
+            sock.setsockopt(*option, 1)
+
+
+def take_errors(sock: Any) -> list[tuple[OSError, Any]]:
+    """Return what receivers have refused, each with its address. As long as some is left the socket seems readable."""
+    taken: list[tuple[OSError, Any]] = []
+    if not _ERRORS or sock.family not in _RECVERR:  # a Unix socket would give a datagram
+        return taken
+    with suppress(OSError, AttributeError):  # nothing is left; or there is no kernel below it
+        for _ in range(_MOST_ERRORS):
+            _, told, _, addr = sock.recvmsg(1, 512, _ERRORS)
+            for *_, data in told:
+                code, origin = _EXTENDED.unpack_from(data)
+                if origin in _FROM_ICMP:
+                    taken.append((OSError(code, os.strerror(code)), addr))
+    return taken
 
 
 def close(sock: Any) -> None:

@@ -29,6 +29,12 @@ def exchange(net: Reactor, endpoint: Any, ours: Datagrams, data: bytes = b"hello
     assert ours.came[-1] == data
 
 
+def turns(net: Reactor) -> None:
+    """Make the turns in which what must not come would come."""
+    for _ in range(8):
+        net.run_once(0)
+
+
 # --- the main job
 
 
@@ -310,6 +316,42 @@ def test_a_connected_endpoint_takes_no_other_receiver(net: Reactor) -> None:
 # --- sockets
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells who isn't connected")
+@pytest.mark.parametrize("host", [LOCAL, pytest.param("::1", marks=needs_ipv6)])
+@pytest.mark.parametrize("count", [1, 40])
+def test_who_is_not_connected_is_told_who_was_unreachable_and_sends_on(net: Reactor, host: str, count: int) -> None:
+    gone = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    gone.bind((host, 0))
+    nobody, ours, there = gone.getsockname(), Datagrams(), DatagramEcho()
+    gone.close()
+    address = net.bind_udp(lambda: there, host, 0).get_extra_info("sockname")
+    endpoint = net.bind_udp(lambda: ours, host, 0)
+    run_until(net, lambda: ours.calls and there.calls)
+    for _ in range(count):
+        endpoint.sendto(b"to nobody", nobody)
+        endpoint.sendto(b"to somebody", address)
+    run_until(net, lambda: len(ours.came) == count and ours.errors)
+    turns(net)
+    assert {type(each) for each in ours.errors} == {ConnectionRefusedError}
+    assert all(f"an earlier datagram to {nobody!r}: Connection refused" in str(each) for each in ours.errors)
+    assert net.stats()["datagram_errors"] == len(ours.errors) <= count
+    assert select.select([endpoint.get_extra_info("socket").fileno()], [], [], 0)[0] == [], "or a loop would spin"
+    endpoint.sendto(b"on", address)
+    run_until(net, lambda: ours.came[-1] == b"on")
+    assert (there.errors, ours.ended) == ([], False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells who isn't connected")
+def test_a_datagram_that_is_too_large_is_told_once_by_who_is_not_connected(net: Reactor) -> None:
+    ours = Datagrams()
+    endpoint = net.bind_udp(lambda: ours, LOCAL, 0)
+    run_until(net, lambda: ours.calls)
+    endpoint.sendto(bytes(70_000), (LOCAL, 9))
+    run_until(net, lambda: ours.errors)
+    turns(net)
+    assert ["Message too long" in str(each) for each in ours.errors] == [True]
+
+
 def test_a_port_in_use_is_refused_at_once_and_named(net: Reactor) -> None:
     address = address_of(net.bind_udp(Datagrams, LOCAL, 0))
     with pytest.raises(OSError, match="Address already in use") as caught:
@@ -341,24 +383,6 @@ def test_a_socket_can_be_brought_along(net: Reactor, as_descriptor: bool) -> Non
     server = net.bind_udp(DatagramEcho, None, 0, sock=sock.detach() if as_descriptor else sock)
     assert address_of(server) == address
     exchange(net, net.connect_udp(lambda: ours, *address), ours)
-
-
-@pytest.mark.parametrize("as_descriptor", [False, True])
-@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_SEQPACKET])
-def test_a_stream_socket_is_refused_and_stays_its_givers(net: Reactor, as_descriptor: bool, kind: Any) -> None:
-    with socket.socket(socket.AF_UNIX, kind) as sock:
-        with pytest.raises(ValueError, match="must be a datagram socket"):
-            net.bind_udp(Datagrams, None, 0, sock=sock.fileno() if as_descriptor else sock)
-        sock.getsockname()
-
-
-def test_a_closed_reactor_takes_no_socket() -> None:
-    net = Reactor()
-    net.close()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        with pytest.raises(RuntimeError, match="closed"):
-            net.bind_udp(Datagrams, None, 0, sock=sock)
-        sock.getsockname()
 
 
 def test_a_socket_that_can_not_be_watched_is_told_and_closed(net: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:

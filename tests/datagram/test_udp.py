@@ -77,3 +77,12 @@ def test_nothing_was_missed_where_nobody_can_tell() -> None:
     with socket.socket() as sock:
         sock.close()
         assert udp.missed(sock) == 0
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="Windows' Python has no Unix sockets")
+def test_no_datagram_is_taken_for_an_error() -> None:
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with one, other:
+        other.send(b"no error")
+        assert udp.take_errors(one) == []
+        assert one.recv(100) == b"no error"

@@ -133,7 +133,7 @@ BREAKERS: dict[str, tuple[int, DatagramMaker]] = {
 
 @pytest.mark.parametrize("what", BREAKERS)
 def test_the_suite_notices(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reactor.testing.conformance_meeting._PATIENCE", 0.2)
+    monkeypatch.setattr("reactor.testing.conformance_stage._PATIENCE", 0.2)
     number, maker = BREAKERS[what]
     with pytest.raises(AssertionError, match=re.escape(f"promise {number} is broken: {PROMISES[number].sentence}")):
         check_datagrams(maker, only=[number])

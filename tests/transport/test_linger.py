@@ -324,7 +324,7 @@ def test_who_closed_outside_a_turn_is_heard_before_the_reactor_closes() -> None:
         server, client = net.listen_tcp(Recorder, LOCAL, 0), Recorder()
         net.connect_tcp(lambda: client, LOCAL, server.addresses[0][1])
         run_until(net, lambda: client.calls and server.connections)
-        (connection,) = server._connections
+        (connection,) = server._guests
         peer = connection.get_extra_info("socket").dup()
         client.transport.write(b"goodbye")
         client.transport.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from helpers import Fork, FrameRecorder, Recorder, open_descriptors, run_until
+from helpers import Fork, FrameRecorder, Recorder, is_open, open_descriptors, run_until
 
 from reactor import Limits, Reactor
 from reactor.testing import check_transport
@@ -375,16 +376,53 @@ def raises(*_: object) -> Any:
         (lambda read, write: {"read": read, "factory": raises}, "in the factory"),
     ],
 )
-def test_what_is_wrong_is_named_and_the_files_stay_their_givers(
+def test_what_is_wrong_is_named_and_the_files_are_closed(
     net: Reactor, files: Files, wrong: Callable[[int, int], dict[str, Any]], named: str
 ) -> None:
     (read, _), (_, write) = files.pipe(), files.pipe()
+    copies = [files.keep(os.dup(each)) for each in (read, write)]
+    arguments = wrong(read, write)
     before = open_descriptors()
+    given = {each for name, each in arguments.items() if name in ("read", "write") and each in (read, write)}
     with pytest.raises((TypeError, ValueError, OSError, KeyError), match=named):
-        net.connect_pipe(**{"factory": Recorder, **wrong(read, write)})
-    assert open_descriptors() == before
-    assert (os.get_blocking(read), os.get_blocking(write)) == (True, True)
+        net.connect_pipe(**{"factory": Recorder, **arguments})
+    assert not any(map(is_open, given))
+    assert len(open_descriptors()) == len(before) - len(given)
+    assert [os.get_blocking(copy) for copy in copies] == [True, True]
     assert (net.stats()["connections"], net.stats()["ready"]) == (0, 0)
+
+
+def test_file_objects_are_closed_by_their_own_close_if_the_call_raises(net: Reactor, files: Files) -> None:
+    read, write = files.pipe()
+    one, other = os.fdopen(read, "rb"), os.fdopen(write, "wb")
+    with pytest.raises(TypeError, match="limits is"):
+        net.connect_pipe(Recorder, one, other, limits={})  # type: ignore[arg-type]
+    assert one.closed
+    assert other.closed
+
+
+def test_a_file_object_that_is_closed_is_named(net: Reactor, files: Files) -> None:
+    file = os.fdopen(files.pipe()[0], "rb")
+    file.close()
+    with pytest.raises(TypeError, match=r"read is .*, it must be a file object that is open"):
+        net.connect_pipe(Recorder, file)
+
+
+def test_stdio_is_left_open_if_the_call_raises(net: Reactor) -> None:
+    blocked = [os.get_blocking(fd) for fd in (0, 1)]
+    with pytest.raises(TypeError, match="limits is"):
+        net.connect_pipe(Recorder, 0, 1, limits={})  # type: ignore[arg-type]
+    assert [os.get_blocking(fd) for fd in (0, 1)] == blocked
+
+
+def test_one_file_for_both_is_closed_once(net: Reactor, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = socket.socketpair()
+    fd, closes, close = one.detach(), [], os.close
+    monkeypatch.setattr(os, "close", lambda each: (closes.append(each), close(each)))
+    net.connect_pipe(Recorder, fd, fd).abort()
+    run_until(net, lambda: not net.stats()["connections"])
+    assert closes.count(fd) == 1, "by then the number may be somebody else's"
+    other.close()
 
 
 def test_a_directory_is_none(net: Reactor, files: Files) -> None:

@@ -466,21 +466,11 @@ def test_a_socket_can_be_brought_along(net: Reactor, path: Path, family: int, as
     assert server.addresses == [address]
 
 
-def test_a_socket_that_cannot_listen_is_refused_and_left_to_its_owner(net: Reactor) -> None:
-    with socket.socket(type=socket.SOCK_DGRAM) as sock:
-        sock.bind((LOCAL, 0))
-        with pytest.raises(OSError, match="not supported"):
-            net.listen_tcp(Echo, None, 0, sock=sock)
-        assert sock.getsockname()[0] == LOCAL, "still open"
-
-
-def test_a_descriptor_that_cannot_listen_is_refused_without_a_warning(net: Reactor) -> None:
-    sock = socket.socket(type=socket.SOCK_DGRAM)
-    fd = sock.detach()
-    with pytest.raises(OSError, match="not supported"):
-        net.listen_tcp(Echo, None, 0, sock=fd)
-    with contextlib.suppress(OSError):  # whose it is now, nobody has said
-        os.close(fd)
+def test_a_socket_that_is_connected_cannot_listen(net: Reactor) -> None:
+    one, other = socket.socketpair()
+    with other, pytest.raises(OSError, match="can't listen on the socket that was given"):
+        net.listen_unix(Echo, None, sock=one)
+    assert one.fileno() == -1
 
 
 def test_both_families_listen_on_one_port(net: Reactor) -> None:
