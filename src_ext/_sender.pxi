@@ -243,10 +243,14 @@ cdef class Sender:
     def __call__(self):
         """Send what this turn has queued."""
         self.flush_due = False
+        self.leave_with_turn()
+
+    cdef int leave_with_turn(self) except -1:
         if self.waiting:
             self.send_now()
         if self.alert:
             self.owner.turn_ended()
+        return 0
 
     cdef int send_now(self) except -1:
         cdef Py_ssize_t count

@@ -215,6 +215,9 @@ cdef class Stream(Receiver):
         self.room = -1
 
 
+include "_intake.pxi"
+
+
 cdef object decoder_of(framing):
     """Return a decoder of this framing, if it is one."""
     if not isinstance(framing, Framing):

@@ -10,16 +10,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 from weakref import WeakValueDictionary
 
 from ..handlers import check_protocol
+from ..loop import Timer
 from ..reactor import Reactor
-from ..transport import Connection, Limits, sockets
+from ..transport import Connection, Limits, _stream, sockets
 from ..transport.buffers import PLAIN_ROOM
 from .attach import Attached
 from .bridge import Bell, Bridge, BridgeSelector
 
+_SENDS = {"send", "send_many", "write", "writelines"}
 _hosts: WeakValueDictionary[int, Host] = WeakValueDictionary()  # by the id of their loop, which they hold
 
 
@@ -29,7 +32,10 @@ class Host(Reactor):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._attached: Attached | None = None
+        self._leaves = False  # whether what tasks have sent is about to
+        self._armed: list[bool] = []  # a timer is new: asyncio may have to wake up earlier
         super().__init__(BridgeSelector(self.ring), time.monotonic)
+        self.unsettled = (self._flushes, self._closes, self._armed)  # empty: nothing is to be done behind a read
         self.set_exception_handler(lambda _, context: loop.call_exception_handler(context))
         self._attached = Attached(self, loop)
 
@@ -45,16 +51,46 @@ class Host(Reactor):
         if self._attached is not None:
             self._attached.ring("ring")
 
+    def check_thread(self, name: str) -> None:
+        """Do what every loop does. What tasks send needs no turn: it leaves behind asyncio's iteration, asked for once."""
+        attached = self._attached
+        if attached is None or self._in_turn or name not in _SENDS:
+            return super().check_thread(name)
+        attached.check_thread(name)
+        if not self._leaves:
+            self.loop.call_soon(self._let_leave)
+            self._leaves = True
+        self.runs_on[0] = get_ident()
+        return None
+
+    def _let_leave(self) -> None:
+        """Let what tasks have sent leave."""
+        self._leaves = False
+        self.leave()
+
     def leave(self) -> None:
         """Let what was answered leave, and have a turn made if anything else is to be done."""
         if self._flushes:
             self._run_flushes()
         self.be_nobodys()
+        self._armed.clear()
         attached, heap = self._attached, self._timers.heap
         if attached is None:
             return
         if self._ready or self._closes or self._look is not None or (heap and heap[0][0] < attached.wakes_at):
             attached.ring("leave")
+
+    def timer(self, callback: Callable[..., object], *args: Any) -> Timer:
+        """Do what every loop does, and look behind this read when it is due."""
+        self._armed.append(True)
+        return super().timer(callback, *args)
+
+    def raised(self, exc: BaseException) -> None:
+        """Let asyncio's loop meet what came out of a read: from there uvloop and TLS take it for the connection's."""
+        if isinstance(exc, (KeyboardInterrupt, SystemExit)):
+            self.loop.call_soon(_leave_with, exc)
+        else:
+            self.call_exception_handler({"message": "exception behind a read", "exception": exc})
 
     def take(self, connection: Connection) -> None:
         """Know a connection until it is over."""
@@ -101,10 +137,11 @@ class Adapter(asyncio.BufferedProtocol):
         self.protocol = protocol
         self.connection: Connection | None = None
         self._limits = limits
+        self._intake = intake = _stream.Intake()
+        self.get_buffer, self.buffer_updated = intake.get_buffer, intake.buffer_updated  # type: ignore[method-assign]
 
     def connection_made(self, transport: Any) -> None:
         self._host = host = host_of(asyncio.get_running_loop())
-        self._room = host.memory[PLAIN_ROOM:]
         patience = self._limits.close_timeout
         self._bridge = Bridge(transport, host.selector, host.loop.call_later, patience)  # type: ignore[arg-type]
         peer = transport.get_extra_info("peername")
@@ -113,26 +150,14 @@ class Adapter(asyncio.BufferedProtocol):
             host, sock, self.protocol, self._limits, host.memory, peer, self._over
         )
         connection.know(self._bridge.facts())
-        self._received = connection.stream.received
+        room = host.memory[PLAIN_ROOM:]
+        self._intake.begin(connection.stream, host.runs_on, room, host.unsettled, host.leave, host.raised)
         host.take(connection)
         host.be_ours()
         try:
             connection.start()
         except (KeyboardInterrupt, SystemExit) as exc:
-            host.loop.call_soon(_leave_with, exc)
-        finally:
-            host.leave()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._room
-
-    def buffer_updated(self, nbytes: int) -> None:
-        host = self._host
-        host.be_ours()
-        try:
-            self._received(nbytes)
-        except (KeyboardInterrupt, SystemExit) as exc:
-            host.loop.call_soon(_leave_with, exc)  # from here uvloop and TLS take it for an error of the connection
+            host.raised(exc)
         finally:
             host.leave()
 

@@ -7,8 +7,9 @@ limit and no wait: at the edges it asks its connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from socket import socket
+from threading import get_ident
 from typing import Any
 
 from ..framing import Decoder, Framing
@@ -116,6 +117,49 @@ class Stream(_receiver_py.Receiver, _sender_py.Sender):
         self._rest = self._sealed = b""
         self._more = self._end = self.reading = self.alert = False
         self.room = -1
+
+
+class Intake:
+    """The hot half of a protocol of asyncio's: where it reads to, and what becomes of what it has read.
+
+    Meanwhile this thread may write without asking. `queues`: what isn't empty when anything else is to be done behind a
+    read, which `leave()` then does. `raised(exc)`: what came out of a delivery, a KeyboardInterrupt too.
+    """
+
+    def begin(
+        self,
+        stream: Stream,
+        runs_on: list[int],
+        room: memoryview,
+        queues: tuple[Sized, ...],
+        leave: Callable[[], object],
+        raised: Callable[[BaseException], object],
+    ) -> None:
+        """Take what comes for a stream. Before that there is no room."""
+        self._received = stream.received
+        self._runs_on = runs_on
+        self._room = room
+        self._thread = get_ident()
+        self._queues = queues
+        self._leave = leave
+        self._raised = raised
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where asyncio reads to, for all streams of a loop."""
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Deliver what asyncio has read, and let what it is answered with leave at once, in one write."""
+        before = self._runs_on[0]
+        self._runs_on[0] = self._thread
+        try:
+            self._received(nbytes)
+        except BaseException as exc:
+            self._raised(exc)
+        finally:
+            self._runs_on[0] = before
+            if any(self._queues):
+                self._leave()
 
 
 def _decoder_of(framing: Framing) -> Decoder:
