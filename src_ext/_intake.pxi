@@ -50,3 +50,46 @@ cdef class Intake:
             if len(queue):
                 return True
         return False
+
+
+@cython.final
+cdef class Outlet:
+    """What is sent, to a transport of asyncio's."""
+
+    cdef object write, is_closing, buffered
+    cdef public bint full, gone, ended
+    cdef readonly Py_ssize_t given
+
+    def __init__(self, transport):
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.buffered = transport.get_write_buffer_size
+
+    def send(self, data, flags=0):
+        """Give asyncio bytes, and return how many more have left its buffer; until then they are offered again."""
+        cdef Py_ssize_t size, left, sent
+        if self.gone or (not self.ended and self.is_closing()):  # asyncio takes it all, and forgets it
+            raise OSError(_errno.EPIPE, os.strerror(_errno.EPIPE))
+        if not self.given:
+            size = min(len(data), MOST_GIVEN)
+            self.given = size
+            self.write(data if PyBytes_CheckExact(data) and size == len(data) else bytes(memoryview(data)[:size]))
+            if not self.full:  # as nearly always: the system has taken it
+                self.given = 0
+                return size
+        left = self.left()
+        sent, self.given = self.given - left, left
+        if not sent:
+            raise BlockingIOError(_errno.EAGAIN, os.strerror(_errno.EAGAIN))
+        return sent
+
+    cpdef Py_ssize_t left(self) except -1:
+        """Return how many of the bytes that asyncio was given it still has. Its TLS has made them more."""
+        return min(self.given, self.size()) if self.full else 0
+
+    cpdef Py_ssize_t size(self) except -1:
+        """Return how many bytes asyncio has; 3.10's TLS may have nothing below it any more, and can't say."""
+        try:
+            return self.buffered()
+        except AttributeError:
+            return 0
