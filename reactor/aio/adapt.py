@@ -52,7 +52,7 @@ class Host(Reactor):
             self._attached.ring("ring")
 
     def check_thread(self, name: str) -> None:
-        """Do what every loop does. What tasks send needs no turn: it leaves behind asyncio's iteration, asked for once."""
+        """Do what every loop does. What tasks send needs no turn: it leaves with one call, behind all of them."""
         attached = self._attached
         if attached is None or self._in_turn or name not in _SENDS:
             return super().check_thread(name)
@@ -70,14 +70,20 @@ class Host(Reactor):
 
     def leave(self) -> None:
         """Let what was answered leave, and have a turn made if anything else is to be done."""
-        if self._flushes:
-            self._run_flushes()
-        self.be_nobodys()
+        try:
+            if self._flushes:
+                self._run_flushes()
+        finally:
+            self.be_nobodys()
+            self._see_to_rest()
+
+    def _see_to_rest(self) -> None:
         self._armed.clear()
         attached, heap = self._attached, self._timers.heap
         if attached is None:
             return
-        if self._ready or self._closes or self._look is not None or (heap and heap[0][0] < attached.wakes_at):
+        is_early = bool(heap) and heap[0][0] < attached.wakes_at
+        if is_early or self._flushes or self._ready or self._closes or self._look is not None:
             attached.ring("leave")
 
     def timer(self, callback: Callable[..., object], *args: Any) -> Timer:
@@ -192,7 +198,8 @@ def adapt(factory: Callable[[], Any], *, limits: Limits | None = None) -> Callab
 
     `factory()` makes a `Protocol` or `FramedProtocol`, which sees what it sees under a `Reactor`: callbacks, limits and
     ends. What asyncio returns as the protocol has ours as `protocol`. Exceptions of callbacks reach the loop's
-    exception handler.
+    exception handler. Accepting and dialling are asyncio's, and so `max_connections`, `max_per_peer`, `when_full`,
+    `first_message_timeout` and `connect_timeout` count for nothing here; `handshake_timeout` is of `start_tls()` alone.
     """
     if not callable(factory):
         raise TypeError(f"factory is {factory!r}, it must be callable")

@@ -31,7 +31,8 @@ class FramedStream(FramedProtocol):
         self._messages: deque[bytes] = deque()
         self._news: asyncio.Future[None] | None = None  # who waits for a message, or for the end
         self._room: asyncio.Future[None] | None = None  # while too much waits for the peer
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
         self._cause: BaseException | None = None
         self._full = False
 
@@ -44,45 +45,62 @@ class FramedStream(FramedProtocol):
 
     async def receive(self) -> bytes:
         """Return the next message. Raises what ended the connection, EOFError for a clean end."""
-        while not self._messages:
-            if self._over.done():
-                raise self._cause or EOFError("the connection has ended: there are no more messages")
-            if self._news is not None:
-                raise RuntimeError("another task receives from this stream already")
-            self._news = asyncio.get_running_loop().create_future()
-            try:
-                await self._news
-            finally:
-                self._news = None
-        message = self._messages.popleft()
-        if self._full and len(self._messages) <= _MOST_WAITING // 2:
-            self._full = False
-            self.transport.resume_reading()
-        return message
+        if not self._messages:
+            await self._wait()
+        if self._full:
+            self._take_more()
+        return self._messages.popleft()
 
     def __aiter__(self) -> FramedStream:
         return self
 
     async def __anext__(self) -> bytes:
-        try:
-            return await self.receive()
-        except EOFError:
-            raise StopAsyncIteration from None
+        if not self._messages:
+            try:
+                await self._wait()
+            except EOFError:
+                raise StopAsyncIteration from None
+        if self._full:
+            self._take_more()
+        return self._messages.popleft()
+
+    async def _wait(self) -> None:
+        """Wait until there is a message. Who is cancelled has taken none."""
+        while not self._messages:
+            if self._over.done():
+                raise self._cause or EOFError("the connection has ended: there are no more messages")
+            if self._news is not None:
+                raise RuntimeError("another task receives from this stream already")
+            self._news = self._loop.create_future()
+            try:
+                await self._news
+            finally:
+                self._news = None
+
+    def _take_more(self) -> None:
+        """Read again, once half of the messages are taken."""
+        if len(self._messages) <= _MOST_WAITING // 2 + 1:
+            self._full = False
+            self.transport.resume_reading()
 
     async def send(self, message: BytesLike, prefix: BytesLike = b"") -> None:  # type: ignore[override]
         """Send one message; wait while more than `Limits.high_water` bytes wait for the peer.
 
         Raises FrameTooLarge, and has then sent nothing; what ended the connection, once it has.
         """
-        self._check_open()
+        if self._sending.room < 0:
+            self._check_open()
         self._put(message, prefix)
-        await self._drain()
+        if self._room is not None or self._sending.room < 0:
+            await self._drain()
 
     async def send_many(self, messages: Iterable[BytesLike]) -> None:  # type: ignore[override]
         """Send messages, all or none, as `send()` does."""
-        self._check_open()
+        if self._sending.room < 0:
+            self._check_open()
         self._put_many(messages)
-        await self._drain()
+        if self._room is not None or self._sending.room < 0:
+            await self._drain()
 
     async def aclose(self) -> None:
         """Send what waits, then end, within `Limits.close_timeout` of no progress. Idempotent."""
@@ -116,6 +134,7 @@ class FramedStream(FramedProtocol):
     # --- for the connection
 
     def connection_made(self, transport: Any) -> None:
+        self._sending = transport.stream  # its `room` is negative when nothing more can be sent
         self._put, self._put_many = transport.stream.send, transport.stream.send_many
         if self._on_made is not None:
             self._on_made(self)
@@ -126,10 +145,12 @@ class FramedStream(FramedProtocol):
         if len(self._messages) >= _MOST_WAITING and not self._full:
             self._full = True
             self.transport.pause_reading()
-        self._tell()
+        news = self._news
+        if news is not None and not news.done():
+            news.set_result(None)
 
     def pause_writing(self) -> None:
-        self._room = asyncio.get_running_loop().create_future()
+        self._room = self._loop.create_future()
 
     def resume_writing(self) -> None:
         self._let_send()
@@ -138,16 +159,13 @@ class FramedStream(FramedProtocol):
         self._cause = exc
         self._over.set_result(None)
         self._let_send()
-        self._tell()
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     def _let_send(self) -> None:
         room, self._room = self._room, None
         if room is not None and not room.done():
             room.set_result(None)
-
-    def _tell(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
 
 
 async def open_framed(
@@ -160,7 +178,10 @@ async def open_framed(
     server_hostname: str | None = None,
     **options: Any,
 ) -> FramedStream:
-    """Connect, and return the stream. `options` are those of `loop.create_connection()`."""
+    """Connect, and return the stream. `options` are `loop.create_connection()`'s, `limits` as `adapt()` has them.
+
+    Looking up, connecting and shaking hands take as long as asyncio lets them: `asyncio.wait_for()` bounds all three.
+    """
     loop = asyncio.get_running_loop()
     make = adapt(lambda: FramedStream(framing), limits=limits)
     _, adapter = await loop.create_connection(make, host, port, ssl=tls, server_hostname=server_hostname, **options)
@@ -180,7 +201,8 @@ async def serve_framed(
     """Listen, and await `handler(stream)` in a task for each connection, which is closed when that returns.
 
     What a handler raises is reported by the loop's exception handler, and resets its connection alone. Returns
-    asyncio's Server, which the caller closes; `options` are those of `loop.create_server()`.
+    asyncio's Server, which the caller closes; `options` are those of `loop.create_server()`, `limits` as `adapt()` has
+    them: how many may come, and how long one may say nothing, is for the handler to bound.
     """
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()

@@ -153,7 +153,8 @@ def test_an_interrupt_in_a_callback_leaves_the_loop_and_the_connection_goes_on(
         loop.close()
 
 
-def test_limits_hold_as_everywhere(twin: Any, loops: str) -> None:
+@pytest.mark.parametrize(("wait", "begun"), [("frame_timeout", b"\0\0"), ("read_timeout", b"")])
+def test_limits_hold_as_everywhere(twin: Any, loops: str, wait: str, begun: bytes) -> None:
     ends: list[BaseException | None] = []
 
     class Slow(FramedProtocol):
@@ -161,10 +162,10 @@ def test_limits_hold_as_everywhere(twin: Any, loops: str) -> None:
             ends.append(exc)
 
     async def main() -> None:
-        factory = aio.adapt(Slow, limits=Limits(frame_timeout=0.05))
+        factory = aio.adapt(Slow, limits=Limits(**{wait: 0.05}))
         server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
         reader, writer = await dialled(server)
-        writer.write(b"\0\0")
+        writer.write(begun)
         with pytest.raises(ConnectionResetError):
             await reader.readexactly(1)
         writer.close()
@@ -172,7 +173,7 @@ def test_limits_hold_as_everywhere(twin: Any, loops: str) -> None:
         await asyncio.sleep(0.01)
 
     run(main, loops)
-    assert "frame_timeout" in str(ends[0])
+    assert wait in str(ends[0])
 
 
 def test_a_factory_is_judged_at_once() -> None:
