@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from ..framing import BytesLike, Framing
@@ -43,32 +43,24 @@ class FramedStream(FramedProtocol):
         """The peer's address."""
         return self.transport.get_extra_info("peername")
 
-    async def receive(self) -> bytes:
+    def receive(self) -> Coroutine[Any, Any, bytes]:
         """Return the next message. Raises what ended the connection, EOFError for a clean end."""
-        if not self._messages:
-            await self._wait()
-        if self._full:
-            self._take_more()
-        return self._messages.popleft()
+        return self._next(EOFError)
 
     def __aiter__(self) -> FramedStream:
         return self
 
-    async def __anext__(self) -> bytes:
-        if not self._messages:
-            try:
-                await self._wait()
-            except EOFError:
-                raise StopAsyncIteration from None
-        if self._full:
-            self._take_more()
-        return self._messages.popleft()
+    def __anext__(self) -> Coroutine[Any, Any, bytes]:
+        return self._next(StopAsyncIteration)
 
-    async def _wait(self) -> None:
-        """Wait until there is a message. Who is cancelled has taken none."""
+    async def _next(self, end: type[Exception]) -> bytes:
+        """Wait until there is a message, and take it: who is cancelled has taken none. `end` is raised for a clean end.
+
+        One coroutine for all of it: a second one would cost as much as the rest of this.
+        """
         while not self._messages:
             if self._over.done():
-                raise self._cause or EOFError("the connection has ended: there are no more messages")
+                raise self._cause or end("the connection has ended: there are no more messages")
             if self._news is not None:
                 raise RuntimeError("another task receives from this stream already")
             self._news = self._loop.create_future()
@@ -76,6 +68,9 @@ class FramedStream(FramedProtocol):
                 await self._news
             finally:
                 self._news = None
+        if self._full:
+            self._take_more()
+        return self._messages.popleft()
 
     def _take_more(self) -> None:
         """Read again, once half of the messages are taken."""
