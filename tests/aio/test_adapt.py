@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trustme
@@ -13,7 +13,7 @@ import uvloop
 from aio.driven import made_by
 from conftest import needs_extension
 
-from reactor import FramedProtocol, Limits, aio
+from reactor import FramedProtocol, Framing, Limits, aio
 from reactor.testing import check_transport
 from reactor.testing.conformance import PROMISES
 
@@ -123,6 +123,66 @@ def test_what_a_task_sends_leaves_without_any_event(twin: Any, loops: str) -> No
         return answer
 
     assert run(main, loops) == b"\0\0\0\7unasked"
+
+
+def test_what_a_read_sends_to_others_leaves_without_any_event(twin: Any, loops: str) -> None:
+    class Everybody(FramedProtocol):
+        here: ClassVar[list[Any]] = []
+
+        def connection_made(self, transport: Any) -> None:
+            self.here.append(transport)
+
+        def message_received(self, message: bytes) -> None:
+            for each in self.here:
+                each.write(message)
+
+    async def main() -> list[bytes]:
+        server = await asyncio.get_running_loop().create_server(aio.adapt(Everybody), "127.0.0.1", 0)
+        peers = [await dialled(server) for _ in range(3)]
+        while len(Everybody.here) < 3:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        peers[0][1].write(b"\0\0\0\5hello")
+        answers = [await reader.readexactly(5) for reader, _ in peers]
+        for _, writer in peers:
+            writer.close()
+        server.close()
+        await asyncio.sleep(0.01)
+        return answers
+
+    assert run(main, loops) == [b"hello"] * 3
+
+
+def test_what_a_task_and_a_read_send_keeps_its_order(twin: Any, loops: str) -> None:
+    made: list[Echo] = []
+
+    class Between(Echo):
+        def connection_made(self, transport: Any) -> None:
+            made.append(self)
+
+        def message_received(self, message: bytes) -> None:
+            super().message_received(message)
+            asyncio.get_running_loop().call_soon(self.send, b"later")
+
+    async def main() -> bytes:
+        server = await asyncio.get_running_loop().create_server(aio.adapt(Between), "127.0.0.1", 0)
+        reader, writer = await dialled(server)
+        while not made:
+            await asyncio.sleep(0)
+        for _ in range(3):  # the answer may come between this and the end of the iteration
+            writer.write(b"\0\0\0\3now")
+            made[0].send(b"first")
+            made[0].send(b"and")
+            await asyncio.sleep(0)
+        answers = await reader.readexactly(3 * (9 + 7 + 7 + 9))
+        writer.close()
+        server.close()
+        await asyncio.sleep(0.01)
+        return answers
+
+    messages = Framing().decoder().feed(run(main, loops))
+    assert [each for each in messages if each in (b"first", b"and")] == [b"first", b"and"] * 3
+    assert [each for each in messages if each in (b"now", b"later")].count(b"later") == 3
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
