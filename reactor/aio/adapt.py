@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import repeat
 from threading import get_ident
 from typing import Any
 from weakref import WeakValueDictionary
@@ -32,9 +33,12 @@ class Host(Reactor):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._attached: Attached | None = None
-        self._leaves = False  # whether what tasks have sent is about to
         self._armed: list[bool] = []  # a timer is new: asyncio may have to wake up earlier
         super().__init__(BridgeSelector(self.ring), time.monotonic)
+        # In one step this thread may write no more without asking, and what tasks have sent leaves: when an exception
+        # out of nowhere meets that call, the next task that sends asks for another.
+        nobodys = map(self.runs_on.__setitem__, repeat(0), repeat(0))
+        self._let_leave = map(self._leave_behind_tasks, nobodys).__next__
         self.unsettled = (self._flushes, self._closes, self._armed)  # empty: nothing is to be done behind a read
         self.set_exception_handler(lambda _, context: loop.call_exception_handler(context))
         self._attached = Attached(self, loop)
@@ -57,24 +61,23 @@ class Host(Reactor):
         if attached is None or self._in_turn or name not in _SENDS:
             return super().check_thread(name)
         attached.check_thread(name)
-        if not self._leaves:
-            self.loop.call_soon(self._let_leave)
-            self._leaves = True
+        self.loop.call_soon(self._let_leave)
         self.runs_on[0] = get_ident()
         return None
 
-    def _let_leave(self) -> None:
-        """Let what tasks have sent leave."""
-        self._leaves = False
+    def _leave_behind_tasks(self, _: None) -> None:
         self.leave()
 
     def leave(self) -> None:
         """Let what was answered leave, and have a turn made if anything else is to be done."""
+        was_whole = self._whole
+        self._whole = False  # an exception out of nowhere may meet this: a turn then mends all
         try:
             if self._flushes:
                 self._run_flushes()
-        finally:
             self.be_nobodys()
+            self._whole = was_whole
+        finally:
             self._see_to_rest()
 
     def _see_to_rest(self) -> None:
@@ -83,7 +86,7 @@ class Host(Reactor):
         if attached is None:
             return
         is_early = bool(heap) and heap[0][0] < attached.wakes_at
-        if is_early or self._flushes or self._ready or self._closes or self._look is not None:
+        if is_early or self._ready or self._closes or self._look is not None or not self._whole:
             attached.ring("leave")
 
     def timer(self, callback: Callable[..., object], *args: Any) -> Timer:

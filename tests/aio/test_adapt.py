@@ -12,6 +12,7 @@ import trustme
 import uvloop
 from aio.driven import made_by
 from conftest import needs_extension
+from interruption import Interruption, OutOfNowhere, raise_out_of_nowhere
 
 from reactor import FramedProtocol, Framing, Limits, aio
 from reactor.testing import check_transport
@@ -211,6 +212,39 @@ def test_an_interrupt_in_a_callback_leaves_the_loop_and_the_connection_goes_on(
         loop.run_until_complete(asyncio.sleep(0.01))
     finally:
         loop.close()
+
+
+def test_an_exception_out_of_nowhere_while_a_task_sends_holds_up_nobody(twin: Any) -> None:
+    made: list[Echo] = []
+
+    def noted() -> Echo:
+        made.append(Echo())
+        return made[-1]
+
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(loop.create_server(aio.adapt(noted), "127.0.0.1", 0))
+    reader, writer = loop.run_until_complete(dialled(server))
+    number = 0
+    while True:
+        with Interruption(number, raise_out_of_nowhere) as interruption:
+            loop.call_soon(lambda: made[0].send(b"met"))
+            loop.call_later(0, loop.call_soon, loop.call_soon, loop.stop)
+            try:
+                loop.run_forever()
+            except OutOfNowhere:
+                loop.run_forever()  # until it is stopped
+        made[0].send(b"%3d" % number)
+        answer = asyncio.wait_for(reader.readuntil(b"%3d" % number), 20)
+        assert loop.run_until_complete(answer), interruption.met
+        if not interruption.met:
+            break
+        number += 1
+    assert number > 5
+    writer.close()
+    server.close()
+    made[0].transport.abort()
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
 
 
 @pytest.mark.parametrize(
