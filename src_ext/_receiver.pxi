@@ -49,6 +49,9 @@ cdef class Receiver(Sender):
 
     def received(self, Py_ssize_t count):
         """Deliver `count` bytes that somebody else has read into `memory`, behind the room for plain bytes."""
+        self.take(count)
+
+    cdef int take(self, Py_ssize_t count) except -1:
         cdef char *at = <char *>PyMemoryView_GET_BUFFER(self.memory).buf + PLAIN_ROOM
         cdef bint was_waited_for = self.is_waited_for()
         self.renew_budget()
@@ -64,9 +67,8 @@ cdef class Receiver(Sender):
             else:  # it was on its way when reading was paused
                 self.rest = bytes(self.rest) + PyBytes_FromStringAndSize(at, count)
         except BaseException as exc:
-            self.raised(exc)
-            return
-        self.look(was_waited_for)
+            return self.raised(exc)
+        return self.look(was_waited_for)
 
     def resume(self):
         """Deliver what was left, as much as one turn allows."""

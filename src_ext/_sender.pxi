@@ -243,10 +243,14 @@ cdef class Sender:
     def __call__(self):
         """Send what this turn has queued."""
         self.flush_due = False
+        self.leave_with_turn()
+
+    cdef int leave_with_turn(self) except -1:
         if self.waiting:
             self.send_now()
         if self.alert:
             self.owner.turn_ended()
+        return 0
 
     cdef int send_now(self) except -1:
         cdef Py_ssize_t count
@@ -275,7 +279,7 @@ cdef class Sender:
 
     cdef int send_out_to_memory(self) except -1:
         """Send what was written into a socket in memory, with no queue: nearly always it takes all of it."""
-        cdef Py_ssize_t count = self.send_memory([PyBytes_FromStringAndSize(self.out, self.out_size)])
+        cdef Py_ssize_t count = self.send_chunk(PyBytes_FromStringAndSize(self.out, self.out_size))
         if count < 0:
             return 0
         if count == self.waiting:
@@ -361,10 +365,20 @@ cdef class Sender:
 
     cdef Py_ssize_t send_memory(self, list chunks) except -2:
         """Send into a socket in memory."""
+        if len(chunks) == 1:
+            return self.send_chunk(chunks[0])
         try:
-            if len(chunks) == 1:
-                return self.sock.send(chunks[0], MSG_NOSIGNAL)
             return self.sock.sendmsg(chunks, (), MSG_NOSIGNAL)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as exc:
+            self.owner.send_failed(exc)
+            return -1
+
+    cdef Py_ssize_t send_chunk(self, chunk) except -2:
+        """Do the same with one chunk."""
+        try:
+            return self.sock.send(chunk, MSG_NOSIGNAL)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as exc:

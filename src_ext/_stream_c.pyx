@@ -105,6 +105,7 @@ cdef Py_ssize_t PLAIN_ROOM = buffers.PLAIN_ROOM
 cdef Py_ssize_t SEALED_SLICE = buffers.SEALED_SLICE
 cdef Py_ssize_t BLOCK = buffers.SEND_AT_ONCE
 cdef Py_ssize_t GATHER = buffers.GATHER
+cdef Py_ssize_t MOST_GIVEN = buffers.MOST_GIVEN
 cdef int MESSAGES_PER_TURN = buffers.MESSAGES_PER_TURN
 assert buffers.GATHER <= MOST_PARTS
 
@@ -213,6 +214,9 @@ cdef class Stream(Receiver):
         self.rest = self.sealed = b""
         self.ending = self.more = self.reading = self.alert = False
         self.room = -1
+
+
+include "_intake.pxi"
 
 
 cdef object decoder_of(framing):

@@ -45,7 +45,8 @@ def codec(request: pytest.FixtureRequest) -> ModuleType:
 def twin(codec: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Let every Framing use one twin."""
     stream = importlib.import_module(f"reactor.transport._stream_{codec.__name__.rpartition('_')[2]}")
-    monkeypatch.setattr(_stream, "Stream", stream.Stream)
+    for name in ("Intake", "Outlet", "Stream"):
+        monkeypatch.setattr(_stream, name, getattr(stream, name))
     monkeypatch.setattr(_stream, "take_next", getattr(stream, "take_next", sockets.take_next))
     monkeypatch.setattr(spec, "Decoder", codec.Decoder)
     monkeypatch.setattr(spec, "Encoder", codec.Encoder)

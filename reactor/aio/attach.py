@@ -45,14 +45,18 @@ class Attached:
         """Have a turn made soon. Raises RuntimeError on another thread than asyncio's loop runs on."""
         if self._fd >= 0 and self._loop.is_closed():  # a reactor with files of its own goes on without asyncio
             return self.detach()
-        if get_ident() != self._thread:
-            raise RuntimeError(f"{name}() on another thread than the loop runs on: use call_soon_threadsafe()")
+        self.check_thread(name)
         if name == "run":
             raise RuntimeError("asyncio's loop makes the turns of this one: detach() it first")
         if not self._due and self._reactor.host is self:
             self._loop.call_soon(self._turn)
             self._due = True
         return None
+
+    def check_thread(self, name: str) -> None:
+        """Raise RuntimeError on another thread than asyncio's loop runs on."""
+        if get_ident() != self._thread:
+            raise RuntimeError(f"{name}() on another thread than the loop runs on: use call_soon_threadsafe()")
 
     def detach(self) -> None:
         """Leave asyncio's loop: the reactor can be run, attached again or closed. Idempotent."""

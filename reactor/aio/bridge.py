@@ -17,8 +17,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from ..transport import _stream
+from ..transport.buffers import MOST_GIVEN
+
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-_MOST = 64 * 1024  # bytes that asyncio is given before the last ones have left: they count for nobody's limit
 _RESET = struct.pack("ii", 1, 0)
 _NAMES = ("sockname", "socket", "ssl_object", "sslcontext", "peercert", "cipher", "compression")
 
@@ -32,17 +34,21 @@ class Bridge:
         self, transport: Any, selector: BridgeSelector, later: Callable[..., Any], patience: float | None
     ) -> None:
         self.transport = transport
-        self._write = transport.write
         self._selector = selector
         self._later = later
         self._patience = patience  # seconds for what asyncio still has when we close
-        self.full = self.ended = self.gone = False  # full: asyncio's buffer isn't empty; gone: its transport is closed
+        self._outlet = outlet = _stream.Outlet(transport)
+        self.send = outlet.send
         self._bound: Any = None  # the timer of a close
-        self._given = 0  # bytes that asyncio was given and that didn't count as sent
         self.failure: OSError | None = None
         self.reset = False
         # To be told when it has two bytes, and when it hasn't any more: asyncio's TLS takes none for too many, too.
         transport.set_write_buffer_limits(high=1, low=0)
+
+    @property
+    def gone(self) -> bool:
+        """Whether asyncio's transport is closed."""
+        return self._outlet.gone
 
     def facts(self) -> dict[str, Any]:
         """Return what asyncio knows of the connection, TLS too."""
@@ -69,47 +75,19 @@ class Bridge:
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         """Tell the end, or how the connection failed; bytes come by another way."""
         if self.failure is not None:
-            failure, self.failure, self.ended = self.failure, None, True
+            failure, self.failure, self._outlet.ended = self.failure, None, True
             try:
                 raise failure
             finally:
                 del failure  # or its frame would know it, as it knows its frame
-        if not self.ended:
+        if not self._outlet.ended:
             raise _error(errno.EAGAIN)
         return 0
-
-    def send(self, data: bytes | bytearray | memoryview, flags: int = 0) -> int:
-        """Give asyncio bytes; they count as sent when they have left its buffer, and are offered again until then."""
-        if self.gone or (self.transport.is_closing() and not self.ended):  # asyncio takes it all, and forgets it
-            raise _error(errno.EPIPE)
-        if not self._given:
-            whole = len(data) <= _MOST and type(data) is not memoryview
-            self._given = size = len(data) if whole else min(len(data), _MOST)
-            self._write(data if whole else bytes(memoryview(data)[:_MOST]))
-            if not self.full:  # as nearly always: the system has taken it
-                self._given = 0
-                return size
-        left = self._left()
-        sent, self._given = self._given - left, left
-        if not sent:
-            raise _error(errno.EAGAIN)
-        return sent
-
-    def _left(self) -> int:
-        """Return how many of the bytes that asyncio was given it still has. Its TLS has made them more."""
-        return min(self._given, self._size()) if self.full else 0
-
-    def _size(self) -> int:
-        """Return how many bytes asyncio has; 3.10's TLS may have nothing below it any more, and can't say."""
-        try:
-            return int(self.transport.get_write_buffer_size())
-        except AttributeError:
-            return 0
 
     def sendmsg(self, buffers: Iterable[bytes | bytearray | memoryview], ancdata: Any = (), flags: int = 0) -> int:
         joined = bytearray()
         for chunk in buffers:
-            joined += memoryview(chunk)[: _MOST - len(joined)]
+            joined += memoryview(chunk)[: MOST_GIVEN - len(joined)]
         return self.send(bytes(joined))
 
     def can_end_alone(self) -> bool:
@@ -130,7 +108,7 @@ class Bridge:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return self.abort()
         sealed = self.transport.get_extra_info("ssl_object") is not None  # 3.10's waits for the peer's goodbye for ever
-        if self._patience is not None and (sealed or self._size()):
+        if self._patience is not None and (sealed or self._outlet.size()):
             self._bound = self._later(self._patience, self.abort)
         return self.transport.close()
 
@@ -143,12 +121,12 @@ class Bridge:
 
     def room(self, full: bool) -> None:
         """Note whether asyncio's buffer has anything."""
-        self.full = full
+        self._outlet.full = full
         self._selector.changed(self)
 
     def closed(self, failure: Exception | None) -> None:
         """Note that asyncio's transport is no more."""
-        self.gone, self.full = True, False
+        self._outlet.gone, self._outlet.full = True, False
         if self._bound is not None:
             self._bound.cancel()
         self.end(failure)
@@ -159,12 +137,13 @@ class Bridge:
             self.failure = failure
         elif failure is not None:  # TLS has something to say
             self.failure = OSError(errno.ECONNABORTED, str(failure))
-        self.ended = self.ended or self.failure is None
+        self._outlet.ended = self._outlet.ended or self.failure is None
         self._selector.changed(self)
 
     def readiness(self) -> int:
-        readable = self.ended or self.failure is not None
-        return (_READ if readable else 0) | (_WRITE if self._left() < self._given or not self.full else 0)
+        outlet = self._outlet
+        readable = outlet.ended or self.failure is not None
+        return (_READ if readable else 0) | (_WRITE if outlet.left() < outlet.given or not outlet.full else 0)
 
 
 def _error(code: int) -> OSError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from ..framing import BytesLike, Framing
@@ -31,7 +31,8 @@ class FramedStream(FramedProtocol):
         self._messages: deque[bytes] = deque()
         self._news: asyncio.Future[None] | None = None  # who waits for a message, or for the end
         self._room: asyncio.Future[None] | None = None  # while too much waits for the peer
-        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
         self._cause: BaseException | None = None
         self._full = False
 
@@ -42,47 +43,59 @@ class FramedStream(FramedProtocol):
         """The peer's address."""
         return self.transport.get_extra_info("peername")
 
-    async def receive(self) -> bytes:
+    def receive(self) -> Coroutine[Any, Any, bytes]:
         """Return the next message. Raises what ended the connection, EOFError for a clean end."""
-        while not self._messages:
-            if self._over.done():
-                raise self._cause or EOFError("the connection has ended: there are no more messages")
-            if self._news is not None:
-                raise RuntimeError("another task receives from this stream already")
-            self._news = asyncio.get_running_loop().create_future()
-            try:
-                await self._news
-            finally:
-                self._news = None
-        message = self._messages.popleft()
-        if self._full and len(self._messages) <= _MOST_WAITING // 2:
-            self._full = False
-            self.transport.resume_reading()
-        return message
+        return self._next(EOFError)
 
     def __aiter__(self) -> FramedStream:
         return self
 
-    async def __anext__(self) -> bytes:
-        try:
-            return await self.receive()
-        except EOFError:
-            raise StopAsyncIteration from None
+    def __anext__(self) -> Coroutine[Any, Any, bytes]:
+        return self._next(StopAsyncIteration)
+
+    async def _next(self, end: type[Exception]) -> bytes:
+        """Wait until there is a message, and take it: who is cancelled has taken none. `end` is raised for a clean end.
+
+        One coroutine for all of it: a second one would cost as much as the rest of this.
+        """
+        while not self._messages:
+            if self._over.done():
+                raise self._cause or end("the connection has ended: there are no more messages")
+            if self._news is not None:
+                raise RuntimeError("another task receives from this stream already")
+            self._news = self._loop.create_future()
+            try:
+                await self._news
+            finally:
+                self._news = None
+        if self._full:
+            self._take_more()
+        return self._messages.popleft()
+
+    def _take_more(self) -> None:
+        """Read again, once half of the messages are taken."""
+        if len(self._messages) <= _MOST_WAITING // 2 + 1:
+            self._full = False
+            self.transport.resume_reading()
 
     async def send(self, message: BytesLike, prefix: BytesLike = b"") -> None:  # type: ignore[override]
         """Send one message; wait while more than `Limits.high_water` bytes wait for the peer.
 
         Raises FrameTooLarge, and has then sent nothing; what ended the connection, once it has.
         """
-        self._check_open()
+        if self._sending.room < 0:
+            self._check_open()
         self._put(message, prefix)
-        await self._drain()
+        if self._room is not None or self._sending.room < 0:
+            await self._drain()
 
     async def send_many(self, messages: Iterable[BytesLike]) -> None:  # type: ignore[override]
         """Send messages, all or none, as `send()` does."""
-        self._check_open()
+        if self._sending.room < 0:
+            self._check_open()
         self._put_many(messages)
-        await self._drain()
+        if self._room is not None or self._sending.room < 0:
+            await self._drain()
 
     async def aclose(self) -> None:
         """Send what waits, then end, within `Limits.close_timeout` of no progress. Idempotent."""
@@ -116,6 +129,7 @@ class FramedStream(FramedProtocol):
     # --- for the connection
 
     def connection_made(self, transport: Any) -> None:
+        self._sending = transport.stream  # its `room` is negative when nothing more can be sent
         self._put, self._put_many = transport.stream.send, transport.stream.send_many
         if self._on_made is not None:
             self._on_made(self)
@@ -126,10 +140,12 @@ class FramedStream(FramedProtocol):
         if len(self._messages) >= _MOST_WAITING and not self._full:
             self._full = True
             self.transport.pause_reading()
-        self._tell()
+        news = self._news
+        if news is not None and not news.done():
+            news.set_result(None)
 
     def pause_writing(self) -> None:
-        self._room = asyncio.get_running_loop().create_future()
+        self._room = self._loop.create_future()
 
     def resume_writing(self) -> None:
         self._let_send()
@@ -138,16 +154,13 @@ class FramedStream(FramedProtocol):
         self._cause = exc
         self._over.set_result(None)
         self._let_send()
-        self._tell()
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     def _let_send(self) -> None:
         room, self._room = self._room, None
         if room is not None and not room.done():
             room.set_result(None)
-
-    def _tell(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
 
 
 async def open_framed(
@@ -160,7 +173,10 @@ async def open_framed(
     server_hostname: str | None = None,
     **options: Any,
 ) -> FramedStream:
-    """Connect, and return the stream. `options` are those of `loop.create_connection()`."""
+    """Connect, and return the stream. `options` are `loop.create_connection()`'s, `limits` as `adapt()` has them.
+
+    Looking up, connecting and shaking hands take as long as asyncio lets them: `asyncio.wait_for()` bounds all three.
+    """
     loop = asyncio.get_running_loop()
     _check_framing(framing)
     make = adapt(lambda: FramedStream(framing), limits=limits)
@@ -181,7 +197,8 @@ async def serve_framed(
     """Listen, and await `handler(stream)` in a task for each connection, which is closed when that returns.
 
     What a handler raises is reported by the loop's exception handler, and resets its connection alone. Returns
-    asyncio's Server, which the caller closes; `options` are those of `loop.create_server()`.
+    asyncio's Server, which the caller closes; `options` are those of `loop.create_server()`, `limits` as `adapt()` has
+    them: how many may come, and how long one may say nothing, is for the handler to bound.
     """
     loop = asyncio.get_running_loop()
     _check_framing(framing)

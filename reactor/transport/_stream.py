@@ -12,18 +12,18 @@ from .._mode import compiled_wanted
 from .sockets import take_next
 
 if TYPE_CHECKING or not framing.EXTENSION:
-    from ._stream_py import Stream
+    from ._stream_py import Intake, Outlet, Stream
 else:
     try:
-        from ._stream_c import Stream
+        from ._stream_c import Intake, Outlet, Stream
     except ImportError:
         if compiled_wanted():
             raise
-        from ._stream_py import Stream
+        from ._stream_py import Intake, Outlet, Stream
 
 EXTENSION: bool = Stream.__module__.endswith("_c")  # then both are: all of the hot path is compiled
 
 if not TYPE_CHECKING and EXTENSION:
     from ._stream_c import take_next
 
-__all__ = ["EXTENSION", "Stream", "take_next"]
+__all__ = ["EXTENSION", "Intake", "Outlet", "Stream", "take_next"]

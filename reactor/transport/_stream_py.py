@@ -7,13 +7,17 @@ limit and no wait: at the edges it asks its connection.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+import os
+from collections.abc import Callable, Sized
 from socket import socket
+from threading import get_ident
 from typing import Any
 
 from ..framing import Decoder, Framing
 from ..protocol import FramedProtocol, watched_framing
 from . import _receiver_py, _sender_py
+from .buffers import MOST_GIVEN
 from .tls import Session
 
 _LENT = ("send", "send_many")  # what a protocol is lent: a call in Python a message less
@@ -116,6 +120,91 @@ class Stream(_receiver_py.Receiver, _sender_py.Sender):
         self._rest = self._sealed = b""
         self._more = self._end = self.reading = self.alert = False
         self.room = -1
+
+
+class Intake:
+    """The hot half of a protocol of asyncio's: where it reads to, and what becomes of what it has read.
+
+    Meanwhile this thread may write without asking. `queues`: what isn't empty when anything else is to be done behind a
+    read, which `leave()` then does. `raised(exc)`: what came out of a delivery, a KeyboardInterrupt too.
+    """
+
+    def begin(
+        self,
+        stream: Stream,
+        runs_on: list[int],
+        room: memoryview,
+        queues: tuple[Sized, ...],
+        leave: Callable[[], object],
+        raised: Callable[[BaseException], object],
+    ) -> None:
+        """Take what comes for a stream. Before that there is no room."""
+        self._received = stream.received
+        self._runs_on = runs_on
+        self._room = room
+        self._thread = get_ident()
+        self._queues = queues
+        self._leave = leave
+        self._raised = raised
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where asyncio reads to, for all streams of a loop."""
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Deliver what asyncio has read, and let what it is answered with leave at once, in one write."""
+        before = self._runs_on[0]
+        self._runs_on[0] = self._thread
+        try:
+            self._received(nbytes)
+        except BaseException as exc:
+            self._raised(exc)
+        finally:
+            self._runs_on[0] = before
+            if any(self._queues):
+                self._leave()
+
+
+class Outlet:
+    """What is sent, to a transport of asyncio's.
+
+    `full`: that has said that its buffer isn't empty. `gone`: it is closed. `ended`: nothing more comes from it.
+    `given`: bytes that it was given and that didn't count as sent.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._write = transport.write
+        self._is_closing = transport.is_closing
+        self._buffered = transport.get_write_buffer_size
+        self.full = self.gone = self.ended = False
+        self.given = 0
+
+    def send(self, data: bytes | bytearray | memoryview, flags: int = 0) -> int:
+        """Give asyncio bytes, and return how many more have left its buffer; until then they are offered again."""
+        if self.gone or (not self.ended and self._is_closing()):  # asyncio takes it all, and forgets it
+            raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+        if not self.given:
+            self.given = size = min(len(data), MOST_GIVEN)
+            self._write(data if type(data) is bytes and size == len(data) else bytes(memoryview(data)[:size]))
+            if not self.full:  # as nearly always: the system has taken it
+                self.given = 0
+                return size
+        left = self.left()
+        sent, self.given = self.given - left, left
+        if not sent:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return sent
+
+    def left(self) -> int:
+        """Return how many of the bytes that asyncio was given it still has. Its TLS has made them more."""
+        return min(self.given, self.size()) if self.full else 0
+
+    def size(self) -> int:
+        """Return how many bytes asyncio has; 3.10's TLS may have nothing below it any more, and can't say."""
+        try:
+            return int(self._buffered())
+        except AttributeError:
+            return 0
 
 
 def _decoder_of(framing: Framing) -> Decoder:

@@ -14,6 +14,7 @@ JOIN_BELOW = 8 * 1024  # a smaller chunk is cheaper to copy into its neighbours 
 FLOWS = 16 * 1024  # so much since the last look isn't a trickle: the peer sends as fast as we read
 SEND_AT_ONCE = 64 * 1024  # more than this doesn't wait for the end of the turn
 ANSWER_FROM = 8 * 1024  # so much leaves at the end of the read that it answers, while it is in the caches
+MOST_GIVEN = 64 * 1024  # that asyncio is given before the last ones have left: they count for nobody's limit
 GATHER = 64  # chunks in one gathered send; far under IOV_MAX, which is 1024 or more
 _BLOCK = 64 * 1024  # small chunks are joined up to so many bytes
 

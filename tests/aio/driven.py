@@ -37,13 +37,19 @@ class Driven:
         self.stop = loop.stop
 
     def run_once(self, timeout: float) -> None:
-        """Let asyncio look once, and run what it finds; adapted connections have their turn behind that."""
-        if timeout:
-            self.loop.call_later(timeout, self.loop.stop)
-            self.loop.run_forever()
-        for _ in range(3):
-            self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
+        """Let asyncio look, and run what it finds; adapted connections have their turn behind that.
+
+        It never waits, which `timeout` only allows: who waits for something looks again.
+        """
+        self.loop.call_soon(self._look, 2)
+        self.loop.run_forever()
+
+    def _look(self, more: int) -> None:
+        """Stop when asyncio has looked so many times more; uvloop makes two sockets each time that it is run."""
+        if more:
+            self.loop.call_soon(self._look, more - 1)
+        else:
+            self.loop.stop()
 
     def run(self) -> None:
         self.loop.run_forever()
@@ -106,12 +112,14 @@ def made_by(
             server.close()
             with suppress(Exception):
                 loop.run_until_complete(asyncio.wait_for(connecting, 1))
-            driven.run_once(0.01)
-            for adapter in adapters:
-                bridge = getattr(adapter, "_bridge", None)
-                if bridge is not None and not bridge.gone:  # 3.10's TLS waits for a goodbye
+            driven.run_once(0)
+            bridges = [adapter._bridge for adapter in adapters if hasattr(adapter, "_bridge")]
+            for bridge in bridges:
+                if not bridge.gone:  # 3.10's TLS waits for a goodbye
                     bridge.abort()
-            driven.run_once(0.01)
+            while not all(bridge.gone for bridge in bridges):
+                driven.run_once(0)
+            driven.run_once(0)  # uvloop closes sockets behind its iteration
             loop.close()
 
     return make

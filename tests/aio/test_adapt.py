@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import trustme
 from aio.driven import LOOPS, made_by
 from conftest import needs_extension
+from interruption import Interruption, OutOfNowhere, raise_out_of_nowhere
 
-from reactor import FramedProtocol, Limits, aio
+from reactor import FramedProtocol, Framing, Limits, aio
 from reactor.testing import check_transport
 from reactor.testing.conformance import PROMISES
 
@@ -123,6 +124,66 @@ def test_what_a_task_sends_leaves_without_any_event(twin: Any, loops: str) -> No
     assert run(main, loops) == b"\0\0\0\7unasked"
 
 
+def test_what_a_read_sends_to_others_leaves_without_any_event(twin: Any, loops: str) -> None:
+    class Everybody(FramedProtocol):
+        here: ClassVar[list[Any]] = []
+
+        def connection_made(self, transport: Any) -> None:
+            self.here.append(transport)
+
+        def message_received(self, message: bytes) -> None:
+            for each in self.here:
+                each.write(message)
+
+    async def main() -> list[bytes]:
+        server = await asyncio.get_running_loop().create_server(aio.adapt(Everybody), "127.0.0.1", 0)
+        peers = [await dialled(server) for _ in range(3)]
+        while len(Everybody.here) < 3:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        peers[0][1].write(b"\0\0\0\5hello")
+        answers = [await reader.readexactly(5) for reader, _ in peers]
+        for _, writer in peers:
+            writer.close()
+        server.close()
+        await asyncio.sleep(0.01)
+        return answers
+
+    assert run(main, loops) == [b"hello"] * 3
+
+
+def test_what_a_task_and_a_read_send_keeps_its_order(twin: Any, loops: str) -> None:
+    made: list[Echo] = []
+
+    class Between(Echo):
+        def connection_made(self, transport: Any) -> None:
+            made.append(self)
+
+        def message_received(self, message: bytes) -> None:
+            super().message_received(message)
+            asyncio.get_running_loop().call_soon(self.send, b"later")
+
+    async def main() -> bytes:
+        server = await asyncio.get_running_loop().create_server(aio.adapt(Between), "127.0.0.1", 0)
+        reader, writer = await dialled(server)
+        while not made:
+            await asyncio.sleep(0)
+        for _ in range(3):  # the answer may come between this and the end of the iteration
+            writer.write(b"\0\0\0\3now")
+            made[0].send(b"first")
+            made[0].send(b"and")
+            await asyncio.sleep(0)
+        answers = await reader.readexactly(3 * (9 + 7 + 7 + 9))
+        writer.close()
+        server.close()
+        await asyncio.sleep(0.01)
+        return answers
+
+    messages = Framing().decoder().feed(run(main, loops))
+    assert [each for each in messages if each in (b"first", b"and")] == [b"first", b"and"] * 3
+    assert [each for each in messages if each in (b"now", b"later")].count(b"later") == 3
+
+
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_in_a_callback_leaves_the_loop_and_the_connection_goes_on(
     twin: Any, loops: str, kind: type[BaseException]
@@ -151,7 +212,44 @@ def test_an_interrupt_in_a_callback_leaves_the_loop_and_the_connection_goes_on(
         loop.close()
 
 
-def test_limits_hold_as_everywhere(twin: Any, loops: str) -> None:
+def test_an_exception_out_of_nowhere_while_a_task_sends_holds_up_nobody(twin: Any) -> None:
+    made: list[Echo] = []
+
+    def noted() -> Echo:
+        made.append(Echo())
+        return made[-1]
+
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(loop.create_server(aio.adapt(noted), "127.0.0.1", 0))
+    reader, writer = loop.run_until_complete(dialled(server))
+    number = 0
+    while True:
+        with Interruption(number, raise_out_of_nowhere) as interruption:
+            loop.call_soon(lambda: made[0].send(b"met"))
+            loop.call_later(0, loop.call_soon, loop.call_soon, loop.stop)
+            try:
+                loop.run_forever()
+            except OutOfNowhere:
+                loop.run_forever()  # until it is stopped
+        made[0].send(b"%3d" % number)
+        answer = asyncio.wait_for(reader.readuntil(b"%3d" % number), 20)
+        assert loop.run_until_complete(answer), interruption.met
+        if not interruption.met:
+            break
+        number += 1
+    assert number > 5
+    writer.close()
+    server.close()
+    made[0].transport.abort()
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    ("wait", "begun", "end"),
+    [("frame_timeout", b"\0\0", ConnectionResetError), ("read_timeout", b"", asyncio.IncompleteReadError)],
+)
+def test_limits_hold_as_everywhere(twin: Any, loops: str, wait: str, begun: bytes, end: type[Exception]) -> None:
     ends: list[BaseException | None] = []
 
     class Slow(FramedProtocol):
@@ -159,18 +257,18 @@ def test_limits_hold_as_everywhere(twin: Any, loops: str) -> None:
             ends.append(exc)
 
     async def main() -> None:
-        factory = aio.adapt(Slow, limits=Limits(frame_timeout=0.05))
+        factory = aio.adapt(Slow, limits=Limits(**{wait: 0.05}))
         server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
         reader, writer = await dialled(server)
-        writer.write(b"\0\0")
-        with pytest.raises(ConnectionResetError):
+        writer.write(begun)
+        with pytest.raises(end):
             await reader.readexactly(1)
         writer.close()
         server.close()
         await asyncio.sleep(0.01)
 
     run(main, loops)
-    assert "frame_timeout" in str(ends[0])
+    assert wait in str(ends[0])
 
 
 def test_a_factory_is_judged_at_once() -> None:

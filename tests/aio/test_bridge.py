@@ -37,7 +37,7 @@ def theirs() -> Scripted:
 
 
 @pytest.fixture
-def bridge(theirs: Scripted) -> Bridge:
+def bridge(twin: Any, theirs: Scripted) -> Bridge:
     later: Any = None
     return Bridge(theirs, BridgeSelector(lambda: None), later, None)
 
@@ -54,12 +54,14 @@ def test_at_most_64_kib_are_given_at_a_time(theirs: Scripted, bridge: Bridge) ->
 
 
 def test_what_asyncio_still_has_is_sent_bit_by_bit_and_given_once(theirs: Scripted, bridge: Bridge) -> None:
-    bridge.full, theirs.still = True, 10
+    bridge.room(full=True)
+    theirs.still = 10
     with pytest.raises(BlockingIOError):
         bridge.send(b"0123456789")
     theirs.still = 4
     assert bridge.send(b"0123456789") == 6
-    bridge.full, theirs.still = False, 0
+    bridge.room(full=False)
+    theirs.still = 0
     assert bridge.send(b"6789") == 4
     assert theirs.written == b"0123456789"
 

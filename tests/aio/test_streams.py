@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -65,32 +66,41 @@ def test_a_receive_that_is_cancelled_leaves_its_message(twin: Any, loops: str) -
     run(main, loops)
 
 
+def take_little(stream: FramedStream) -> None:
+    """Have the kernel keep little of what wasn't read."""
+    sock = stream.transport.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+
+
 def test_a_sender_waits_for_a_slow_receiver(twin: Any, loops: str) -> None:
-    size = 64 * 1024
+    total = 4_000  # messages; reading pauses at 1,024 that nobody has taken
 
     async def main() -> None:
         gate = asyncio.Event()
         received: list[int] = []
 
         async def slow(stream: FramedStream) -> None:
+            take_little(stream)
             await gate.wait()
             received.extend([len(message) async for message in stream])
 
         async with served(slow) as stream:
+            take_little(stream)
             sent = 0
 
             async def send_all() -> None:
                 nonlocal sent
-                for _ in range(400):
-                    await stream.send(bytes(size))
+                for _ in range(total):
+                    await stream.send(bytes(1024))
                     sent += 1
 
             sending = asyncio.ensure_future(send_all())
             await asyncio.sleep(0.05)
-            assert sent < 400
+            assert sent < total
             gate.set()
             await sending
-        while len(received) < 400:
+        while len(received) < total:
             await asyncio.sleep(0.001)
 
     run(main, loops)
