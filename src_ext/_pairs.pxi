@@ -26,7 +26,7 @@ cdef class PairEncoder:
         return b"".join(self.parts(bodies))
 
     cpdef list parts(self, bodies):
-        """Return the frames of all bodies, not joined: two parts each, each body as it is."""
+        """Return the frames of all bodies, not joined: each header, and each body as it is."""
         cdef list parts = []
         cdef bytes text, other
         if self.offset:

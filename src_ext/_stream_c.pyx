@@ -27,6 +27,7 @@ import os
 from itertools import islice
 
 from ..framing import Framing
+from ..framing._codec_c import encoder_of
 from ..late import ssl
 from ..protocol import FramedProtocol, watched_framing
 from . import buffers, sockets
@@ -169,12 +170,12 @@ cdef class Stream(Receiver):
         self.encoder = self.pairs = None
         if type(framing).encode is not Framing.encode or type(framing).encode_many is not Framing.encode_many:
             return 0
+        if not isinstance(encoder, (Encoder, PairEncoder)):  # a pure one
+            encoder = encoder_of(framing)
         if isinstance(encoder, Encoder):
             self.encoder = encoder
-        elif isinstance(encoder, PairEncoder):
-            self.pairs = encoder
         else:
-            return 0
+            self.pairs = encoder
         for name in LENT:
             if getattr(getattr(self.protocol, name), "__func__", None) is getattr(FramedProtocol, name):
                 setattr(self.protocol, name, getattr(self, name))

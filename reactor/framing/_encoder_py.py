@@ -71,13 +71,13 @@ class DelimitedEncoder(Encoder):
         verdicts.check_layout(0, 0, 0, len(self._delimiter), 0)
 
     def frame(self, body: bytes, prefix: BytesLike = b"") -> tuple[bytes, bytes]:
-        """Return a body and its delimiter. Raises ValueError where they would be taken for more than one frame."""
+        """Return one frame, not joined."""
         self.header(len(body), prefix)
         at = body.find(self._delimiter)
         if at < 0:  # the end of the body may make one with the beginning of the delimiter
             edge = max(0, len(body) + 1 - len(self._delimiter))
             at = edge + (body[edge:] + self._delimiter).find(self._delimiter)
-        if at < len(body):
+        if at < len(body):  # they would be taken for more than one frame
             raise verdicts.delimiter_inside(at, self._delimiter)
         return body, self._delimiter
 
