@@ -77,7 +77,7 @@ cdef class Decoder(Lines):
         verdicts.check_layout(self.offset, self.width, self.max_varint, self.mark_size, self.most_header)
         self.header_size = self.offset + self.width
         self.strip = -1 if self._strip is None else min(self._strip, PY_SSIZE_T_MAX)
-        self.bare = bool(self.fixed) and not self.header_size and self.strip <= 0
+        self.in_bulk = self.mark_size or (self.fixed and not self.header_size and self.strip <= 0)
 
     def feed(self, data):
         """Return every frame that is complete with `data`.
@@ -122,7 +122,7 @@ cdef class Decoder(Lines):
         self.busy = True
         try:
             while most:
-                if self.mark_size or self.bare:
+                if self.in_bulk:
                     most = self.whole_lines(frames, most) if self.mark_size else self.whole_records(frames, most)
                     if not most:
                         break

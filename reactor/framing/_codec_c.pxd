@@ -77,7 +77,7 @@ cdef class Lines(Chunk):
 cdef class Decoder(Lines):
     cdef int width, max_varint
     cdef bint little, announces  # a length: else a delimiter is looked for, or a function is asked
-    cdef bint bare  # all frames are alike, and all body
+    cdef bint in_bulk  # cut by loops of their own: lines, and frames of one size that are all body
     cdef int64_t adjustment
     cdef int64_t goal, done  # of the body in progress, `done` of `goal` bytes are taken
     cdef Py_ssize_t offset, field, header_size, most_header, strip  # strip: -1 for the whole header
