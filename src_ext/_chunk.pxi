@@ -67,6 +67,14 @@ cdef class Chunk:
         self._data = None
         return 0
 
+    @cython.final
+    cdef int move_to(self, Py_ssize_t pos) except -1:
+        """Be done with the chunk as far as here. An exhausted one goes now: the next may be long in coming."""
+        self.pos = pos
+        if pos == self.size and not self.viewed:
+            self.release()
+        return 0
+
     cdef int own(self) except -1:
         """Copy what is left of a chunk that belongs to somebody else."""
         if self.viewed or self.lent:

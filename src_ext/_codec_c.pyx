@@ -43,12 +43,16 @@ cdef Py_ssize_t FIRST_ROOM = 256  # what a body gets before anything of it has c
 cdef uint64_t MAX_LENGTH = verdicts.MAX_LENGTH
 cdef Py_ssize_t MAX_OFFSET = verdicts.MAX_OFFSET
 cdef int64_t MAX_BODY = verdicts.MAX_BODY
+cdef enum:
+    MOST_MARK = 16  # bytes of a delimiter
+assert MOST_MARK == verdicts.MAX_DELIMITER
 
 include "_fields.pxi"
 include "_chunk.pxi"
 include "_lines.pxi"
 include "_body.pxi"
 include "_encoder.pxi"
+include "_pairs.pxi"
 
 
 @cython.final
@@ -74,6 +78,7 @@ cdef class Decoder(Lines):
         verdicts.check_layout(self.offset, self.width, self.max_varint, self.mark_size, self.most_header)
         self.header_size = self.offset + self.width
         self.strip = -1 if self._strip is None else min(self._strip, PY_SSIZE_T_MAX)
+        self.in_bulk = self.mark_size or (self.fixed and not self.header_size and self.strip <= 0)
 
     def feed(self, data):
         """Return every frame that is complete with `data`.
@@ -118,8 +123,8 @@ cdef class Decoder(Lines):
         self.busy = True
         try:
             while most:
-                if self.mark_size:
-                    most = self.whole_lines(frames, most)
+                if self.in_bulk:
+                    most = self.whole_lines(frames, most) if self.mark_size else self.whole_records(frames, most)
                     if not most:
                         break
                 frame = self.whole()
@@ -175,6 +180,20 @@ cdef class Decoder(Lines):
         if self.pos == self.size and not self.viewed:
             self.release()  # now, and not when the next frame comes, which may be long
         return frame
+
+    cdef Py_ssize_t whole_records(self, list frames, Py_ssize_t most) except -1:
+        """Do the same for `most` frames at most that are alike, and all body; return how many more there may be."""
+        cdef Py_ssize_t pos = self.pos, size = self.adjustment
+        if self.state != HEAD or self.head is not None or size > self.limit:
+            return most
+        try:
+            while most and self.size - pos >= size:
+                frames.append(line_at(self._bytes + pos, size))
+                pos += size
+                most -= 1
+        finally:
+            self.move_to(pos)  # of what was appended
+        return most
 
     cdef Py_ssize_t varint_header(self, const uint8_t *at, Py_ssize_t left, uint64_t *value) noexcept:
         """Return the size of a header that is complete and good at `at`, else 0."""

@@ -24,9 +24,7 @@ cdef class Lines(Chunk):
         if end < 0:
             return None
         line = line_at(self._bytes + pos, end + self.mark_size if self.keep else end)
-        self.pos = pos + end + self.mark_size
-        if self.pos == self.size and not self.viewed:
-            self.release()  # now, and not when the next line comes, which may be long
+        self.move_to(pos + end + self.mark_size)
         return line
 
     cdef Py_ssize_t whole_lines(self, list lines, Py_ssize_t most) except -1:
@@ -45,7 +43,7 @@ cdef class Lines(Chunk):
                 pos += end + self.mark_size
                 most -= 1
         finally:
-            self.pos = pos  # of what was appended
+            self.move_to(pos)  # of what was appended
         return most
 
     cdef object step_line(self):

@@ -41,7 +41,7 @@ cdef class Sender:
     cdef list runs_on  # [the thread that may write without asking]
     cdef Calls calls  # of a session, from when it is secured: asked for in its place, so that none is ever missing
     cdef Encoder encoder
-    cdef object maker  # of frames, where the encoder isn't the compiled one
+    cdef PairEncoder pairs  # instead of it, where frames have no length field
     cdef char *out  # what was written and is not in the queue yet, but for the large bodies
     cdef Py_ssize_t out_size, out_room, large_size
     cdef list large  # (bytes of `out` in front of it, large body), None if there is none
@@ -93,9 +93,9 @@ cdef class Sender:
         cdef Encoder encoder = self.encoder
         cdef Py_ssize_t size = PyBytes_GET_SIZE(body), header
         if encoder is None:
-            if self.maker is None:
+            if self.pairs is None:
                 return self.send_unlent(FramedProtocol.send, (body, front))
-            return self.send_made(list(self.maker.frame(body, front)))
+            return self.send_pair(self.pairs, body, front)
         header = encoder.header_size(size, front)
         if not self.may_wait(header + size):
             return
@@ -116,9 +116,9 @@ cdef class Sender:
         cdef bytes text
         check_thread(self, "send_many")
         if encoder is None:
-            if self.maker is None:
+            if self.pairs is None:
                 return self.send_unlent(FramedProtocol.send_many, (messages,))
-            return self.send_made(self.maker.parts(messages))
+            return self.send_pairs(self.pairs.parts(messages))
         texts = encoder.texts(messages)
         size = encoder.size_of(texts)
         if self.waiting + size > self.room:
@@ -139,8 +139,19 @@ cdef class Sender:
         self.queue_up(size)
         self.frames_sent += frames
 
-    cdef int send_made(self, list parts) except -1:
-        """Send frames that somebody else has made, of two parts each."""
+    cdef int send_pair(self, PairEncoder pairs, bytes body, bytes prefix) except -1:
+        """Send a frame of two parts. The user's function is called before anything is queued."""
+        cdef bytes other = pairs.beside(body, prefix)
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(body) + PyBytes_GET_SIZE(other)
+        if self.may_wait(size):
+            self.put(body if pairs.behind else other)
+            self.put(other if pairs.behind else body)
+            self.queue_up(size)
+            self.frames_sent += 1
+        return 0
+
+    cdef int send_pairs(self, list parts) except -1:
+        """Send frames of two parts each."""
         cdef int64_t size = 0
         cdef bytes part
         for part in parts:

@@ -20,13 +20,14 @@ from libc.errno cimport errno
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from ..framing._codec_c cimport BODY, Decoder, Encoder
+from ..framing._codec_c cimport BODY, Decoder, Encoder, PairEncoder
 
 import errno as _errno
 import os
 from itertools import islice
 
 from ..framing import Framing
+from ..framing._codec_c import encoder_of
 from ..late import ssl
 from ..protocol import FramedProtocol, watched_framing
 from . import buffers, sockets
@@ -167,13 +168,15 @@ cdef class Stream(Receiver):
         """Lend the protocol our own `send`, unless it has one, or a framing that encodes in a way of its own."""
         encoder = framing._encoder
         self.framing = framing
-        self.encoder = self.maker = None
+        self.encoder = self.pairs = None
         if type(framing).encode is not Framing.encode or type(framing).encode_many is not Framing.encode_many:
             return 0
+        if not isinstance(encoder, (Encoder, PairEncoder)):  # a pure one
+            encoder = encoder_of(framing)
         if isinstance(encoder, Encoder):
             self.encoder = encoder
         else:
-            self.maker = encoder
+            self.pairs = encoder
         for name in LENT:
             if getattr(getattr(self.protocol, name), "__func__", None) is getattr(FramedProtocol, name):
                 setattr(self.protocol, name, getattr(self, name))
@@ -190,7 +193,7 @@ cdef class Stream(Receiver):
         """Leave the protocol as it was."""
         if self.decoder is not None:
             self.take_back()
-        self.protocol = self.decoder = self.native = self.encoder = self.maker = self.framing = self.following = None
+        self.protocol = self.decoder = self.native = self.encoder = self.pairs = self.framing = self.following = None
         self.as_list = self.buffered = False
         self.held = None
         return 0

@@ -49,7 +49,7 @@ def twin(codec: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         monkeypatch.setattr(_stream, name, getattr(stream, name))
     monkeypatch.setattr(_stream, "take_next", getattr(stream, "take_next", sockets.take_next))
     monkeypatch.setattr(spec, "Decoder", codec.Decoder)
-    monkeypatch.setattr(spec, "Encoder", codec.Encoder)
+    monkeypatch.setattr(spec, "encoder_of", codec.encoder_of)
     monkeypatch.setattr(reactor.FramedProtocol, "framing", reactor.Framing())
     return codec
 

@@ -17,18 +17,18 @@ def _refuse(here: str, built_as: str) -> None:
 
 
 if TYPE_CHECKING or _wanted is False:
-    from ._codec_py import Decoder, Encoder
+    from ._codec_py import Decoder, Encoder, encoder_of
 else:
     try:
-        from ._codec_c import Decoder, Encoder
+        from ._codec_c import Decoder, Encoder, encoder_of
 
         if Decoder.__module__ != f"{__package__}._codec_c":
             _refuse(f"{__package__}._codec_c", Decoder.__module__)
     except ImportError:
         if _wanted:
             raise
-        from ._codec_py import Decoder, Encoder
+        from ._codec_py import Decoder, Encoder, encoder_of
 
 EXTENSION: bool = Decoder.__module__.endswith("_c")
 
-__all__ = ["EXTENSION", "BytesLike", "Decoder", "Encoder"]
+__all__ = ["EXTENSION", "BytesLike", "Decoder", "Encoder", "encoder_of"]

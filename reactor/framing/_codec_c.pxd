@@ -40,6 +40,8 @@ cdef class Chunk:
     cdef int lend(self, const uint8_t *at, Py_ssize_t size) except -1
     @cython.final
     cdef int release(self) except -1
+    @cython.final
+    cdef int move_to(self, Py_ssize_t pos) except -1
     cdef int own(self) except -1
     cdef int replace(self, bytes rest) except -1
     cdef bytes cut_off(self, Py_ssize_t count)
@@ -75,6 +77,7 @@ cdef class Lines(Chunk):
 cdef class Decoder(Lines):
     cdef int width, max_varint
     cdef bint little, announces  # a length: else a delimiter is looked for, or a function is asked
+    cdef bint in_bulk  # cut by loops of their own: lines, and frames of one size that are all body
     cdef int64_t adjustment
     cdef int64_t goal, done  # of the body in progress, `done` of `goal` bytes are taken
     cdef Py_ssize_t offset, field, header_size, most_header, strip  # strip: -1 for the whole header
@@ -86,6 +89,7 @@ cdef class Decoder(Lines):
     cdef int collect(self, list frames, Py_ssize_t most) except -1
     cdef bint is_between(self) noexcept
     cdef bytes whole(self)
+    cdef Py_ssize_t whole_records(self, list frames, Py_ssize_t most) except -1
     cdef Py_ssize_t varint_header(self, const uint8_t *at, Py_ssize_t left, uint64_t *value) noexcept
     cdef object step(self)
     cdef Py_ssize_t take(self, int64_t count)
@@ -130,3 +134,23 @@ cdef class Encoder:
     cdef int refuse(self, size) except -1
     cdef Py_ssize_t put(self, uint8_t *at, bytes front, bytes text) noexcept
     cdef Py_ssize_t put_header(self, uint8_t *at, bytes front, Py_ssize_t size) noexcept
+
+cdef class PairEncoder:
+    cdef bint behind  # the body, and not in front of it
+    cdef int64_t limit
+    cdef object offset
+
+    cpdef list parts(self, bodies)
+    cdef bytes beside(self, bytes body, bytes prefix)
+
+cdef class DelimitedEncoder(PairEncoder):
+    cdef bytes delimiter
+
+    cdef int judge(self, size, bytes prefix) except -1
+    cdef Py_ssize_t inside(self, const uint8_t *body, Py_ssize_t size) noexcept
+
+cdef class CustomEncoder(PairEncoder):
+    cdef object write_header
+    cdef Py_ssize_t most
+
+    cdef bytes written(self, size, bytes prefix)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..errors import FramingError
 from . import verdicts
 from ._chunk_py import BODY, BROKEN, ENDED, HEAD, SKIP, STREAM
-from ._encoder_py import BytesLike, Encoder
+from ._encoder_py import BytesLike, CustomEncoder, DelimitedEncoder, Encoder, encoder_of
 from ._fields_py import length_reader
 from ._lines_py import Lines
 from .custom import ReadHeader, ask
@@ -31,7 +31,7 @@ _READ_SIZE = 64 * 1024  # what get_buffer() offers without a hint: one read of a
 _MAX_READ_SIZE = 256 * 1024  # more per read costs cache misses (picows#117)
 
 
-__all__ = ["BytesLike", "Decoder", "Encoder"]
+__all__ = ["BytesLike", "CustomEncoder", "Decoder", "DelimitedEncoder", "Encoder", "encoder_of"]
 
 
 class Decoder(Lines):

@@ -63,20 +63,21 @@ class Encoder:
 
 
 class DelimitedEncoder(Encoder):
-    """Put a delimiter behind bodies. Over both twins: what it takes is the search, which is bytes.find's."""
+    """Put a delimiter behind bodies."""
 
     def __init__(self, framing: Framing) -> None:
         super().__init__(framing)
         self._delimiter = framing.delimiter
+        verdicts.check_layout(0, 0, 0, len(self._delimiter), 0)
 
     def frame(self, body: bytes, prefix: BytesLike = b"") -> tuple[bytes, bytes]:
-        """Return a body and its delimiter. Raises ValueError where they would be taken for more than one frame."""
+        """Return one frame, not joined."""
         self.header(len(body), prefix)
         at = body.find(self._delimiter)
         if at < 0:  # the end of the body may make one with the beginning of the delimiter
             edge = max(0, len(body) + 1 - len(self._delimiter))
             at = edge + (body[edge:] + self._delimiter).find(self._delimiter)
-        if at < len(body):
+        if at < len(body):  # they would be taken for more than one frame
             raise verdicts.delimiter_inside(at, self._delimiter)
         return body, self._delimiter
 
@@ -91,7 +92,7 @@ class DelimitedEncoder(Encoder):
 
 
 class CustomEncoder(Encoder):
-    """Put headers in front of bodies that a function of the user's writes. Over both twins: the call costs most."""
+    """Put headers in front of bodies that a function of the user's writes."""
 
     def __init__(self, framing: Framing) -> None:
         super().__init__(framing)
@@ -108,6 +109,13 @@ class CustomEncoder(Encoder):
         if len(header) > self._most:
             raise ValueError(f"write_header returned {len(header)} bytes, max_header_length is {self._most}")
         return header
+
+
+def encoder_of(framing: Framing) -> Encoder:
+    """Return what encodes for a framing."""
+    if framing.delimiter:
+        return DelimitedEncoder(framing)
+    return CustomEncoder(framing) if framing.read_header else Encoder(framing)
 
 
 def as_bytes(data: BytesLike) -> bytes:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from ._codec import BytesLike, Decoder, Encoder
-from ._encoder_py import CustomEncoder, DelimitedEncoder
+from ._codec import BytesLike, Decoder, Encoder, encoder_of
 from .custom import ReadHeader, WriteHeader
 from .verdicts import MAX_BODY, MAX_DELIMITER, MAX_OFFSET, check_limit
 
@@ -221,9 +220,7 @@ class Framing:
 
     @cached_property
     def _encoder(self) -> Encoder:
-        if self.delimiter:
-            return DelimitedEncoder(self)
-        return CustomEncoder(self) if self.read_header else Encoder(self)
+        return encoder_of(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), {name: getattr(self, name) for name in self.__dataclass_fields__})

@@ -1249,6 +1249,17 @@ def test_an_idle_decoder_holds_nothing(
         assert memory.now < born + KIB
 
 
+@pytest.mark.parametrize("framing", [Framing.delimited(), Framing.delimited(b"\r\n"), Framing.fixed(500)], ids=repr)
+def test_an_idle_decoder_of_lines_or_records_holds_nothing(codec: ModuleType, framing: Framing) -> None:
+    line = bytes(500 - len(framing.delimiter)) + framing.delimiter
+    with traced() as memory:
+        decoder = codec.Decoder(framing)
+        born = memory.now
+        assert len(decoder.feed(line * 600)) == 600
+        assert (decoder.undecoded, decoder.buffered) == (0, 0)
+        assert memory.now < born + KIB
+
+
 def test_an_idle_decoder_that_was_iterated_to_the_last_frame_holds_nothing(codec: ModuleType) -> None:
     """As a protocol does that stops asking when nothing is undecoded."""
     with traced() as memory:

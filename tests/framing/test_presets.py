@@ -256,6 +256,25 @@ def test_a_protocol_that_has_a_limit_has_it_here(framing: Framing, largest: int)
     assert framing.header(largest, bytes(framing.length_field_offset))
 
 
+@pytest.mark.parametrize("name", sorted(presets.__all__))
+def test_with_the_defaults_the_largest_message_arrives_and_a_larger_one_is_told_the_option(
+    name: str, twin: ModuleType, loop: EventLoop
+) -> None:
+    sender, receiver = FrameRecorder(), FrameRecorder()
+    for each in sender, receiver:
+        each.framing = getattr(presets, name)()
+    memory_pair(loop, sender, receiver)
+    loop.run_once(0)
+    largest = sender.framing.max_frame_length
+    message, prefix = b"," * largest, b"?" * sender.framing.length_field_offset
+    with pytest.raises(FrameTooLarge, match=f"body of {largest + 1} bytes to send, max_frame_length is {largest}$"):
+        sender.send(message + b",", prefix)
+    sender.send(message, prefix)
+    sender.transport.close()
+    run_until(loop, lambda: sender.ended and receiver.ended)
+    assert (receiver.messages, receiver.lost) == ([message], None)
+
+
 def test_a_legal_message_that_is_larger_than_the_write_buffer_arrives(twin: ModuleType, loop: EventLoop) -> None:
     """One meets an empty buffer, which takes a message of any size; who sends a second is told the option."""
     sender, receiver = FrameRecorder(), FrameRecorder()

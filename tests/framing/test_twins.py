@@ -335,13 +335,13 @@ def test_what_comes_out_does_not_depend_on_the_cut(data: st.DataObject) -> None:
 
 
 @needs_extension
-@pytest.mark.parametrize("name", ["Decoder", "Encoder"])
+@pytest.mark.parametrize("name", ["Decoder", "Encoder", "DelimitedEncoder", "CustomEncoder"])
 def test_the_twins_have_the_same_public_names_and_signatures(compiled: ModuleType, name: str) -> None:
     assert signatures(getattr(pure, name)) == signatures(getattr(compiled, name))
 
 
 @needs_extension
-@pytest.mark.parametrize("name", ["Decoder", "Encoder"])
+@pytest.mark.parametrize("name", ["Decoder", "Encoder", "DelimitedEncoder", "CustomEncoder"])
 def test_the_twins_say_the_same_of_themselves(compiled: ModuleType, name: str) -> None:
     """The compiled twin may add to a docstring, never contradict it."""
     one, other = getattr(pure, name), getattr(compiled, name)

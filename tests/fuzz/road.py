@@ -88,8 +88,8 @@ def using(twin: str) -> Iterator[None]:
     """Let every stream be one twin's, and let what is let go of go without the collector."""
     codec = importlib.import_module(f"reactor.framing._codec_{twin.split()[0]}")
     stream = importlib.import_module(f"reactor.transport._stream_{twin.split()[0]}")
-    before = _stream.Stream, spec.Decoder, spec.Encoder
-    _stream.Stream, spec.Decoder, spec.Encoder = stream.Stream, codec.Decoder, codec.Encoder
+    before = _stream.Stream, spec.Decoder, spec.encoder_of
+    _stream.Stream, spec.Decoder, spec.encoder_of = stream.Stream, codec.Decoder, codec.encoder_of
     if "own" in twin:
         spec.Decoder = own_decoder
     reactor.FramedProtocol.framing = Framing()  # one that has made no codec yet
@@ -98,7 +98,7 @@ def using(twin: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _stream.Stream, spec.Decoder, spec.Encoder = before
+        _stream.Stream, spec.Decoder, spec.encoder_of = before
         reactor.FramedProtocol.framing = Framing()
         if collects:
             gc.enable()

@@ -121,6 +121,65 @@ def test_lines_are_sent_with_their_delimiter(road: Road) -> None:
     assert peer.reads(5 + 2 + 7 + 102) == b"one\r\n\r\nthree\r\n" + b"x" * 100 + b"\r\n"
 
 
+class Switches(Frames):
+    """Its header's function sends, or ends the connection, in the middle of a send."""
+
+    def __init__(self, meanwhile: Any) -> None:
+        self.asked = 0
+        self.meanwhile = meanwhile
+        super().__init__(Framing.custom(digits, self.write_header, max_header_length=8))
+
+    def write_header(self, size: int, _: bytes) -> bytes:
+        self.asked += 1
+        if self.asked == 1:
+            self.meanwhile(self)
+        return b"%d:" % size
+
+
+def test_a_function_that_writes_headers_may_send(road: Road) -> None:
+    ours = Switches(lambda self: self.send(b"inner"))
+    peer = road.meet(ours)
+    ours.send(b"outer")
+    ours.send_many([b"more", b""])
+    assert peer.reads(7 + 7 + 6 + 2) == b"5:inner5:outer4:more0:"
+    assert ours.asked == 4
+
+
+def test_a_function_that_writes_headers_may_change_the_framing(road: Road) -> None:
+    ours = Switches(lambda self: setattr(self, "framing", LINES))
+    peer = road.meet(ours)
+    ours.send(b"counted")
+    ours.send(b"line")
+    assert peer.reads(9 + 6) == b"7:countedline\r\n"
+
+
+def test_a_function_that_writes_headers_may_end_the_connection(road: Road) -> None:
+    ours = Switches(lambda self: self.transport.abort())
+    road.meet(ours)
+    ours.send(b"lost")
+    road.until(lambda: ours.ended)
+    assert ours.lost is None
+
+
+def test_a_function_that_writes_headers_and_fails_sends_nothing(road: Road) -> None:
+    ours = Switches(lambda self: {}[1])
+    peer = road.meet(ours)
+    with pytest.raises(KeyError):
+        ours.send_many([b"a", b"b"])
+    ours.send(b"c")
+    assert peer.reads(3) == b"1:c"
+
+
+def test_large_lines_and_frames_leave_as_they_are(road: Road) -> None:
+    for framing, frame in ((Framing.delimited(), b"%s\n"), (DIGITS, b"100000:%s")):
+        ours = Frames(framing)
+        peer = road.meet(ours)
+        ours.send(b"x" * 100_000)
+        ours.send_many([b"y" * 100_000, b"z" * 100_000])
+        stream = b"".join(frame % (each * 100_000) for each in (b"x", b"y", b"z"))
+        assert peer.reads(len(stream)) == stream
+
+
 def test_messages_are_counted_whatever_the_framing(plain: Road) -> None:
     for framing in (LINES, DIGITS, Framing.fixed(1)):
         plain.meet(ours := Frames(framing))
