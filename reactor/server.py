@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .arguments import check_callable
+from .gate import Gate
 from .loop import EventLoop, Timer
 from .loop.report import Repeats, say
 from .newcomers import Newcomers
 from .transport import Connection, Limits, Listener, sockets
 from .transport.address import format_address
 from .transport.linger import Linger
+from .transport.proxy import ProxyHeader, ProxyInfo
 from .transport.unix import UnixPath
 
 Establish = Callable[[socket.socket, Any], "Connection | None"]
@@ -43,6 +45,7 @@ class Server:
         establish: Establish,
         on_over: Callable[[Server], object],
         make_room: Callable[[], bool],
+        proxy: ProxyHeader | None = None,
     ) -> None:
         self._loop = loop
         self._limits = limits
@@ -51,6 +54,7 @@ class Server:
         self._make_room = make_room
         self._connections: dict[Connection, None] = {}  # in order, and leaner than a set of thousands
         self._newcomers = Newcomers(loop, limits.first_message_timeout)
+        self._gate = None if proxy is None else Gate(loop, proxy, self._shown, self._refused_at_gate)
         self._lingers: dict[Linger, Any] = {}  # oldest first, each with its host
         self._per_peer: Counter[Any] = Counter()  # both of these
         self._hosts: dict[Any, Any] = {}  # of each host one string, though a gateway brings thousands
@@ -124,13 +128,15 @@ class Server:
             say(_log, logging.INFO, "draining %s: %d connections, %g s", self, self.connections, grace)
         self.close()
         if self._drain is None:
-            self._drain = Drain(self._loop, self._connections, self.abort, str(self))
+            self._drain = Drain(self._loop, self._connections, self.abort, str(self), self._gate)
         self._drain.bound(grace)
         self._drain.tell(on_done)
 
     def abort(self) -> None:
         """End all connections now, with a reset."""
         self._loop.check_thread("abort")
+        if self._gate is not None:
+            self._gate.abort()
         for connection in list(self._connections):
             connection.abort()
 
@@ -139,6 +145,8 @@ class Server:
         self.closed = True
         for listener in self._listeners:
             listener.close()
+        if self._gate is not None:
+            self._gate.abandon()
         for connection in list(self._connections):
             connection.abandon()
         self._connections.clear()
@@ -150,6 +158,30 @@ class Server:
             listener.descriptor_freed()
 
     def _accepted(self, sock: socket.socket, peer: Any) -> None:
+        if self._gate is None:
+            return self._admit(sock, peer)
+        if self._is_full():
+            sockets.close(sock, reset=True)
+            return self._note_refusal("max_connections")
+        self._per_peer[None] += 1  # it is known for whom when the header is
+        self._gate.take(sock, peer)
+        return self._park_if_full()
+
+    def _shown(self, sock: socket.socket, peer: Any, info: ProxyInfo) -> None:
+        """Take somebody who has come through a proxy, now that it has said for whom."""
+        try:
+            self._admit(sock, peer, info)
+        finally:
+            self._refused_at_gate()
+
+    def _refused_at_gate(self) -> None:
+        """Give back the place of one who has waited at the gate."""
+        self._unpark()
+        if self._drain is not None:
+            self._drain.look_soon()
+        self._leave(None)
+
+    def _admit(self, sock: socket.socket, peer: Any, info: ProxyInfo | None = None) -> None:
         host = _host_of(peer)
         limit = self._limit_reached(host)
         if limit is not None:
@@ -169,17 +201,28 @@ class Server:
         if connection is None:
             return None
         self._connections[connection] = None
+        if info is not None:
+            connection.know({"proxy": info})
         if self._lingers:
             self._give_up_lingers(host)
-        if self._is_full() and self._limits.when_full == "park":
-            self._parked = True
-            for listener in self._listeners:
-                listener.park()
+        self._park_if_full()
         self._newcomers.add(connection)
         connection.start()
         if self._drain is not None:  # begun by the factory, or by connection_made
             connection.close_when_quiet()
         return None
+
+    def _park_if_full(self) -> None:
+        if self._is_full() and self._limits.when_full == "park":
+            self._parked = True
+            for listener in self._listeners:
+                listener.park()
+
+    def _unpark(self) -> None:
+        if self._parked and not self._is_full():
+            self._parked = False
+            for listener in self._listeners:
+                listener.unpark()
 
     def _note_refusal(self, limit: str) -> None:
         self._loop.counts[f"refused_{limit}"] += 1
@@ -194,6 +237,9 @@ class Server:
     def mend(self) -> None:
         """Count anew, and listen anew, behind an exception out of nowhere."""
         hosts = [_host_of(each.get_extra_info("peername")) for each in self._connections]
+        if self._gate is not None:
+            hosts += self._gate.hosts()
+            self._gate.mend()
         self._per_peer = Counter([*hosts, *self._lingers.values()])
         for listener in self._listeners:
             listener.mend()
@@ -203,7 +249,8 @@ class Server:
         self._look_whether_over()
 
     def _is_full(self) -> bool:
-        return _reached(self._limits.max_connections, len(self._connections))
+        waiting = 0 if self._gate is None else len(self._gate)
+        return _reached(self._limits.max_connections, len(self._connections) + waiting)
 
     def _limit_reached(self, host: Any) -> str | None:
         """Name the limit by which there is no place for one more of this host."""
@@ -228,10 +275,7 @@ class Server:
         self._newcomers.discard(connection)
         if self._drain is not None:
             self._drain.lost(connection)
-        if self._parked:
-            self._parked = False
-            for listener in self._listeners:
-                listener.unpark()
+        self._unpark()
         if linger is None:
             self._leave(host)
         else:
@@ -258,11 +302,17 @@ class Drain:
     """The ending of a server's connections, within a time."""
 
     def __init__(
-        self, loop: EventLoop, connections: dict[Connection, None], abort: Callable[[], object], server: str
+        self,
+        loop: EventLoop,
+        connections: dict[Connection, None],
+        abort: Callable[[], object],
+        server: str,
+        gate: Gate | None = None,
     ) -> None:
         self._loop = loop
         self._connections = connections
         self._abort = abort
+        self._gate = gate  # who waits there may have sent a message behind the header
         self._to_tell: list[Callable[[Drained], object]] = []
         self._closed = self._aborted = 0
         self._server = server
@@ -300,7 +350,7 @@ class Drain:
         self._loop.call_after_look(self._loop.call_soon, self._abort)
 
     def _look(self) -> None:
-        if self._connections:
+        if self._connections or self._gate:
             return
         if self._timer is not None:
             self._timer.cancel()
