@@ -6,7 +6,9 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -385,3 +387,46 @@ def test_privileges_are_given_up_when_the_sockets_are_bound(start: Start, folder
         assert re.findall(r"^(?:Uid|Gid):\t(\d+)\t(\d+)\t(\d+)", status, re.MULTILINE) == [("65534",) * 3] * 2
         assert re.findall(r"^Groups:\t(.*)$", status, re.MULTILINE)[0].split() == ["65534"]
     assert (folder / "socket").stat().st_uid == 65534
+
+
+def in_namespace() -> list[str]:
+    """Return what runs a command as process 1 of a namespace of its own; skips where that may not be."""
+    command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    try:
+        subprocess.run([*command, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        pytest.skip(f"no namespace can be made here: {exc}")
+    return command
+
+
+def child_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
+
+
+def zombies(master: int) -> list[str]:
+    """Return what is dead and still the master's to be buried."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = status.read_text().rpartition(")")[2].split()[:2]
+            if state == "Z" and int(parent) == master:
+                found.append(status.parent.name)
+    return found
+
+
+def test_as_process_1_of_a_container_it_buries_strangers_and_ends_as_ever(start: Start, folder: Path) -> None:
+    stranger = "    if os.fork() == 0:\n        os.fork() == 0 and os.write(1, b'stranger\\n')\n        os._exit(0)\n"
+    (folder / "app.py").write_text(APP + stranger)
+    serve = [sys.executable, "-m", "reactor", "serve", "app:setup"]
+    service = start(*TWO, command=[*in_namespace(), *serve])
+    address = service.ready()
+    master = child_of(service.process.pid)
+    assert ask(address)[1] < 10, "its worker's number is one of a namespace of its own"
+    while service.lines.count("stranger") < 2:
+        service.line()
+    while zombies(master):
+        os.kill(master, signal.SIGUSR1)
+        service.until("{")
+    os.kill(master, signal.SIGTERM)
+    assert service.ended() == 0
+    assert [line for line in service.gone() if line.startswith("down")]
