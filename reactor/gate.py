@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from itertools import islice
 from selectors import EVENT_READ
 from typing import Any
 
@@ -18,7 +19,8 @@ from .transport import sockets
 from .transport.address import format_address
 from .transport.proxy import ProxyHeader, ProxyInfo, parse_header
 
-_AT_ONCE = 256  # bytes that are looked at while it isn't known how long the header is
+_FIRST_LOOK = 256  # bytes that are looked at while it isn't known how long the header is
+_AT_ONCE = 256  # who is judged behind one look: others have their turns in between
 
 OnShown = Callable[[Any, Any, ProxyInfo], object]
 
@@ -118,7 +120,7 @@ class Gate:
 
     def _judge(self) -> None:
         now = self._loop.time()
-        for visitor, due in list(self._due.items()):
+        for visitor, due in list(islice(self._due.items(), _AT_ONCE)):
             if due > now:
                 break
             if visitor in self._due:
@@ -167,7 +169,7 @@ class Visitor:
 
     def _take(self) -> int | None:
         """Return how many bytes were taken; 0 at the end, None while nothing is there. Raises ValueError, OSError."""
-        most = _AT_ONCE if self._size is None else self._size - len(self._head)
+        most = _FIRST_LOOK if self._size is None else self._size - len(self._head)
         seen = sockets.look_ahead(self.sock, most)
         if not seen:
             return None if seen is None else 0

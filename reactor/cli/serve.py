@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from ..workers import StartFailed
-from ..workers import run as run_workers
 from .failure import MISUSED, Failure
 from .options import between, seconds
 
@@ -38,8 +37,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> None:
     """Serve until SIGINT or SIGTERM."""
+    if not hasattr(os, "fork"):
+        raise Failure("this system has no fork(), by which workers are made")
+    from .. import workers  # here, for they need what such a system lacks
+
     try:
-        run_workers(
+        workers.run(
             args.app,
             args.bind,
             args.workers,
@@ -52,7 +55,7 @@ def run(args: Namespace) -> None:
         )
     except ValueError as exc:
         raise Failure(str(exc), MISUSED) from None
-    except StartFailed as exc:
+    except workers.StartFailed as exc:
         sys.stderr.write(exc.trace)
         raise Failure(str(exc)) from None
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Any, NamedTuple
 
 from ..late import ipaddress
@@ -235,8 +235,8 @@ def _crc_table() -> list[int]:
 
 def _sockaddr(packed: bytes, port: int) -> tuple[Any, ...]:
     if len(packed) == 4:
-        return inet_ntop(AF_INET, packed), port
-    return inet_ntop(AF_INET6, packed), port, 0, 0
+        return socket.inet_ntop(socket.AF_INET, packed), port
+    return socket.inet_ntop(socket.AF_INET6, packed), port, 0, 0
 
 
 def _path(field: bytes) -> str | bytes:

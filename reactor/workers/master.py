@@ -126,29 +126,38 @@ class Master:
 
     # --- workers
 
-    def _begin(self, place: Place) -> Worker:
+    def _begin(self, place: Place) -> None:
         """Start a worker in a place that has none, or as the successor of the one that it has."""
         place.cancel()
-        worker = self._fork(place)
+        try:
+            worker = self._fork(place)
+        except OSError as exc:  # no process or no descriptor is to be had
+            return self._could_not_begin(place, exc)
         if place.worker is None:
             place.worker = worker
         else:
             place.successor = worker
-        return worker
+        return None
 
     def _fork(self, place: Place) -> Worker:
         ours, theirs = socket.socketpair()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # or what it holds is printed by both
         before = signal.pthread_sigmask(signal.SIG_BLOCK, child.MASTERS)  # until the child knows what to do with them
-        pid = os.fork()
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid != 0:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                theirs.close()
+            if pid < 0:
+                ours.close()
         if pid == 0:
             ours.close()  # first: a copy of it would keep the master alive in the eyes of a worker
             for worker in self._workers.values():
                 worker.channel.abandon()
             child.main(self._orders.target, self._sockets.keep(place.number), theirs, self._orders.grace)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
         worker = self._workers[pid] = Worker(pid, place, self._loop.time())
         worker.channel = Channel(self._loop, ours, lambda message: self._heard(worker, message), lambda: None)
         return worker
@@ -200,6 +209,15 @@ class Master:
         with suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGKILL)
 
+    def _could_not_begin(self, place: Place, exc: OSError) -> None:
+        text = f"worker {place.number} can't be started: {exc.strerror or exc}"
+        if not self._started:
+            self._error = StartFailed(text)
+            return self._stop()
+        if place.worker is not None:
+            return self._give_up_reload(text)
+        return self._begin_later(place, text)
+
     # --- ends of workers
 
     def _reap(self) -> None:
@@ -224,7 +242,7 @@ class Master:
                 self._loop.stop()
         elif place.successor is worker:
             place.successor = None
-            self._give_up_reload(worker, status)
+            self._give_up_reload(f"{worker} {_why(worker, status)}")
             if place.worker is None:
                 self._restart(worker, status)
         elif place.worker is worker:
@@ -235,16 +253,19 @@ class Master:
                 self._restart(worker, status)
 
     def _restart(self, worker: Worker, status: int) -> None:
-        """Have another worker begin, the later the more often it was needed."""
-        place, backoff, now = worker.place, self._orders.backoff, self._loop.time()
-        if now - worker.since >= backoff.longest:
+        """Have another worker begin in the place of one that is dead."""
+        place = worker.place
+        if self._loop.time() - worker.since >= self._orders.backoff.longest:
             place.failures, place.told = 0, Repeats()
-        place.failures += 1
         self.restarts += 1
-        delay = backoff.wait(place.failures)
-        if place.told.note(now):
-            text = "%s %s; another begins in %.3g s, and later each time"
-            say(_log, logging.ERROR, text, worker, _why(worker, status), delay)
+        self._begin_later(place, f"{worker} {_why(worker, status)}")
+
+    def _begin_later(self, place: Place, text: str) -> None:
+        """Have a worker begin, the later the more often it was needed."""
+        place.failures += 1
+        delay = self._orders.backoff.wait(place.failures)
+        if place.told.note(self._loop.time()):
+            say(_log, logging.ERROR, "%s; another begins in %.3g s, and later each time", text, delay)
         place.timer = self._loop.call_later(delay, self._begin, place)
         if self._to_reload is not None and place not in self._to_reload:  # nothing would go on with the reload
             self._to_reload.append(place)
@@ -305,9 +326,9 @@ class Master:
         if self._reload_again:
             self._reload()
 
-    def _give_up_reload(self, worker: Worker, status: int) -> None:
+    def _give_up_reload(self, text: str) -> None:
         """Go on with the workers that there are: the new ones can't be started."""
-        say(_log, logging.ERROR, "%s %s; the old workers go on", worker, _why(worker, status))
+        say(_log, logging.ERROR, "%s; the old workers go on", text)
         self._to_reload = None
         self._notify.tell("READY=1", "STATUS=a reload failed, the old workers go on")
         if self._reload_again:

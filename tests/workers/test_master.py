@@ -21,6 +21,24 @@ CRASHING = 'import os\nif os.path.exists("crash"):\n    os.write(1, b"crashing\\
 ABORTING = "reactor.workers.master._MARGIN = 0.05"
 
 
+FORKING = """
+import os, reactor.cli
+fork, calls = os.fork, []
+def counted():
+    calls.append(1)
+    if len(calls) == {}:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return fork()
+os.fork = counted
+raise SystemExit(reactor.cli.main())
+"""
+
+
+def forking(at: int) -> list[str]:
+    """Return what runs a command whose so many-th fork fails."""
+    return [sys.executable, "-c", FORKING.format(at)]
+
+
 def lives(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -154,6 +172,37 @@ def test_whatever_goes_wrong_in_an_app_ends_the_start(start: Start, folder: Path
     assert service.ended() == 1
     assert re.search(f"serve: {said}$", service.errors().strip())
     assert service.gone() == []
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_where_no_process_is_to_be_had_at_the_start_that_is_the_end(start: Start, at: int) -> None:
+    service = start("serve", "app:setup", *TWO, command=forking(at))
+    assert service.ended() == 1
+    number = at - 1
+    assert f"serve: worker {number} can't be started: Resource temporarily unavailable" in service.errors()
+    assert [line for line in service.gone() if "listening" in line] == []
+
+
+def test_where_no_process_is_to_be_had_later_it_is_tried_again(start: Start) -> None:
+    service = start("serve", "app:setup", *TWO, command=forking(3))
+    service.ready()
+    victim, other = service.workers()
+    os.kill(victim, signal.SIGKILL)
+    service.up()
+    assert other in service.workers()
+    assert service.stop() == 0
+
+
+def test_where_no_process_is_to_be_had_for_a_reload_the_old_workers_go_on(start: Start) -> None:
+    service = start("serve", "app:setup", *TWO, command=forking(3))
+    service.ready()
+    workers = service.workers()
+    service.signal(signal.SIGHUP)
+    assert "the old workers go on" in service.told("READY=1")
+    assert service.workers() == workers
+    service.signal(signal.SIGHUP)
+    service.told("READY=1")
+    assert not set(workers) & set(service.workers())
 
 
 # --- the end
