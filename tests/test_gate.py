@@ -145,6 +145,19 @@ def test_at_a_unix_socket_who_may_open_it_is_trusted(
     assert echo.made_here[0].transport.get_extra_info("peername") == ("192.0.2.1", 4711)
 
 
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
+def test_over_ipv6_it_is_the_same(net: Reactor, echo: type[Echo]) -> None:
+    try:
+        server = net.listen_tcp(echo, "::1", 0, proxy=ProxyHeader(trusted=["::1"]))
+    except OSError as exc:
+        pytest.skip(f"this machine has no IPv6: {exc}")
+    with socket.create_connection(server.addresses[0][:2], timeout=20) as sock:
+        sock.sendall(binary(six(), TCP6, crc=True) + HELLO)
+        assert answer(net, sock) == HELLO
+    assert echo.made_here[0].transport.get_extra_info("peername") == ("2001:db8::1", 4711, 0, 0)
+    assert echo.made_here[0].transport.get_extra_info("proxy").proxy[0] == "::1"
+
+
 def test_header_and_message_may_come_a_byte_at_a_time(
     net: Reactor, echo: type[Echo], dial: Dial, twin: ModuleType
 ) -> None:
