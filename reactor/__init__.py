@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from .protocol import DatagramProtocol, DatagramTransport, FramedProtocol, Protocol, Transport
     from .reactor import Reactor
     from .server import Drained, Server
-    from .transport import EXTENSION, Backoff, Connection, Connector, DatagramEndpoint, Limits
+    from .transport import (
+        EXTENSION,
+        Backoff,
+        Connection,
+        Connector,
+        DatagramEndpoint,
+        Limits,
+        ProxyHeader,
+        ProxyInfo,
+    )
 else:
     # A name is imported when it is first asked for: who cuts frames pays for no sockets.
     _HOME = {
@@ -51,6 +60,8 @@ else:
         "Connector": "transport",
         "DatagramEndpoint": "transport",
         "Limits": "transport",
+        "ProxyHeader": "transport",
+        "ProxyInfo": "transport",
     }
 
     def __getattr__(name):
@@ -99,6 +110,8 @@ __all__ = [
     "Limits",
     "Piece",
     "Protocol",
+    "ProxyHeader",
+    "ProxyInfo",
     "Reactor",
     "ReactorError",
     "Server",

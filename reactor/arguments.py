@@ -14,6 +14,7 @@ from .late import ssl
 from .loop.handle import check_plain
 from .transport.address import numeric_family
 from .transport.limits import Backoff, Limits
+from .transport.proxy import ProxyHeader
 from .transport.resolver import Endpoint, resolve_now
 
 _HAS_UNIX = hasattr(socket, "AF_UNIX")  # Windows' Python doesn't
@@ -78,8 +79,9 @@ def check_door(factory: object, tls: object, limits: object) -> None:
     _check_type("limits", limits, Limits, "a Limits(...)")
 
 
-def check_listening(host: object, backlog: Any, sock: object) -> None:
+def check_listening(host: object, backlog: Any, sock: object, proxy: object = None) -> None:
     """Judge what `listen_*` is given: `host` only where no socket is."""
+    _check_type("proxy", proxy, ProxyHeader, "a ProxyHeader(...)")
     if not _is_int(backlog) or not 0 <= backlog <= _MOST_BACKLOG:
         raise ValueError(f"backlog is {backlog!r}, it must be an int, 0 or more")
     if sock is None:

@@ -20,7 +20,8 @@ from .transport.linger import Linger, Lingers
 _WAITS = ("connect", "handshake", "idle", "read", "first_message", "frame", "write", "close")  # timeouts of `Limits`
 _COUNTED = (
     "accepted", "refused_max_connections", "refused_max_per_peer", "shed", "handshake_failures", "partial_sends",
-    "pauses_reading", "pauses_writing", "datagrams_cut", "datagram_errors", *(f"timeouts_{wait}" for wait in _WAITS),
+    "pauses_reading", "pauses_writing", "proxy_untrusted", "proxy_corrupt", "proxy_truncated",
+    "timeouts_proxy", "datagrams_cut", "datagram_errors", *(f"timeouts_{wait}" for wait in _WAITS),
 )  # fmt: skip
 
 
@@ -93,7 +94,9 @@ class Connections(EventLoop):
 
         - Now: `connections`, `servers` that listen, `connectors` that aren't done, and datagram `endpoints`.
         - Who came: `accepted`; `refused`, the sum of `refused_max_connections` and `refused_max_per_peer`; `shed`, when
-          descriptors ran out; `handshake_failures` of TLS at servers.
+          descriptors ran out; `handshake_failures` of TLS at servers. Behind a `ProxyHeader`: `proxy_untrusted`, whose
+          address isn't in it; `proxy_corrupt`, whose header is none; `proxy_truncated`, who ended before it was whole;
+          `timeouts_proxy`, who took too long over it.
         - Traffic: `bytes_received` and `bytes_sent`, of the wire; `frames_received`, each piece of a streamed one too;
           `frames_sent` by `send()` and `send_many()`, unless a class has its own; `writes_dropped` while a connection
           stood; `partial_sends`, behind which bytes wait for the peer; `pauses_reading` and `pauses_writing`.

@@ -28,6 +28,7 @@ from .transport import Backoff, Connection, Connector, Limits, sockets
 from .transport.address import TCPAddress, UnixAddress, server_name
 from .transport.core import Unwatched
 from .transport.pipe import Pipe, PipeConnection
+from .transport.proxy import ProxyHeader
 from .transport.resolver import check_port, listen_on_all
 from .transport.tls import TLS
 from .transport.unix import UnixPath, listen_on_path
@@ -62,21 +63,23 @@ class Reactor(DatagramDoors):
         backlog: int = _BACKLOG,
         reuse_port: bool = False,
         sock: socket.socket | int | None = None,
+        proxy: ProxyHeader | None = None,
     ) -> Server:
         """Listen at every address of `host` (None or "": all of this machine), with one port; 0 for a free one.
 
         `sock`: a bound stream socket, or its descriptor, to listen on in place of these: an inherited one, or one of
-        systemd's. It is owned from the call on: closed if this raises.
+        systemd's. It is owned from the call on: closed if this raises. `proxy`: who comes says first for whom, before
+        TLS, too; that is then "peername", and "proxy" has the rest, a `ProxyInfo`.
         """
         self.check_thread("listen_tcp")
-        check_listening(host, backlog, sock)
+        check_listening(host, backlog, sock, proxy)
         if sock is None:
             check_port(port)
 
         def listen() -> Listening:
             return [(each, None) for each in listen_on_all(host, port, backlog, reuse_port)]
 
-        return self._serve(factory, listen, backlog, sock, tls, limits)
+        return self._serve(factory, listen, backlog, sock, tls, limits, proxy)
 
     @owns_descriptor
     def listen_unix(
@@ -89,18 +92,19 @@ class Reactor(DatagramDoors):
         limits: Limits | None = None,
         backlog: int = _BACKLOG,
         sock: socket.socket | int | None = None,
+        proxy: ProxyHeader | None = None,
     ) -> Server:
         """Listen at a path, or at an abstract name ("@name"). The file is removed at the end, if it is still ours.
 
-        A socket file that nobody listens on any more is replaced; `mode` are the file's permissions. `sock` as in
-        `listen_tcp()`.
+        A socket file that nobody listens on any more is replaced; `mode` are the file's permissions. `sock` and `proxy`
+        as in `listen_tcp()`.
         """
         self.check_thread("listen_unix")
-        check_listening(None, backlog, sock)
+        check_listening(None, backlog, sock, proxy)
         if path is None and sock is None:
             raise ValueError("path is None: listen_unix() needs a path, or a sock")
         name = "" if path is None else path_of(path)
-        return self._serve(factory, lambda: [listen_on_path(name, backlog, mode)], backlog, sock, tls, limits)
+        return self._serve(factory, lambda: [listen_on_path(name, backlog, mode)], backlog, sock, tls, limits, proxy)
 
     @owns_sock
     def connect_tcp(
@@ -217,6 +221,7 @@ class Reactor(DatagramDoors):
         given: Any,  # a socket by now
         tls: ssl.SSLContext | None,
         limits: Limits | None,
+        proxy: ProxyHeader | None,
     ) -> Server:
         check_door(factory, tls, limits)
         self._check_doors()
@@ -230,7 +235,7 @@ class Reactor(DatagramDoors):
         def establish(sock: socket.socket, peer: Any) -> Connection | None:
             return self._connect(sock, peer, factory, bounds, secure, ended)
 
-        server = Server(self, bounds, establish, self._server_over, self._lingers.give_up_oldest)
+        server = Server(self, bounds, establish, self._server_over, self._lingers.give_up_oldest, proxy)
         if given is not None:
             sockets.adopt_listening(given, backlog)
         socks: Listening = listen() if given is None else [(given, None)]

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from .arguments import check_callable
+from .gate import Gate
 from .guests import Guests
 from .loop import EventLoop, Timer
 from .loop.report import Repeats, say
 from .transport import Connection, Limits, Listener, sockets
 from .transport.address import format_address
 from .transport.linger import Linger
+from .transport.proxy import ProxyHeader, ProxyInfo
 from .transport.unix import UnixPath
 
 Establish = Callable[[socket.socket, Any], "Connection | None"]
@@ -43,6 +45,7 @@ class Server:
         establish: Establish,
         on_over: Callable[[Server], object],
         make_room: Callable[[], bool],
+        proxy: ProxyHeader | None = None,
     ) -> None:
         self._loop = loop
         self._limits = limits
@@ -50,6 +53,7 @@ class Server:
         self._on_over = on_over  # called when it is closed, and all its sockets are
         self._make_room = make_room
         self._guests = Guests(loop, limits.first_message_timeout)
+        self._gate = None if proxy is None else Gate(loop, proxy, self._shown, self._refused_at_gate)
         self._lingers: dict[Linger, Any] = {}  # oldest first, each with its host
         self._per_peer: Counter[Any] = Counter()  # both of these
         self._hosts: dict[Any, Any] = {}  # of each host one string, though a gateway brings thousands
@@ -123,13 +127,15 @@ class Server:
             say(_log, logging.INFO, "draining %s: %d connections, %g s", self, self.connections, grace)
         self.close()
         if self._drain is None:
-            self._drain = Drain(self._loop, self._guests, self.abort, str(self))
+            self._drain = Drain(self._loop, self._guests, self.abort, str(self), self._gate)
         self._drain.bound(grace)
         self._drain.tell(on_done)
 
     def abort(self) -> None:
         """End all connections now, with a reset."""
         self._loop.check_thread("abort")
+        if self._gate is not None:
+            self._gate.abort()
         for connection in list(self._guests):
             connection.abort()
 
@@ -138,6 +144,8 @@ class Server:
         self.closed = True
         for listener in self._listeners:
             listener.close()
+        if self._gate is not None:
+            self._gate.abandon()
         for connection in list(self._guests):
             connection.abandon()
         self._guests.clear()
@@ -148,6 +156,30 @@ class Server:
             listener.descriptor_freed()
 
     def _accepted(self, sock: socket.socket, peer: Any) -> None:
+        if self._gate is None:
+            return self._admit(sock, peer)
+        if self._is_full():
+            sockets.close(sock, reset=True)
+            return self._note_refusal("max_connections")
+        self._per_peer[None] += 1  # it is known for whom when the header is
+        self._gate.take(sock, peer)
+        return self._park_if_full()
+
+    def _shown(self, sock: socket.socket, peer: Any, info: ProxyInfo) -> None:
+        """Take somebody who has come through a proxy, now that it has said for whom."""
+        try:
+            self._admit(sock, peer, info)
+        finally:
+            self._refused_at_gate()
+
+    def _refused_at_gate(self) -> None:
+        """Give back the place of one who has waited at the gate."""
+        self._unpark()
+        if self._drain is not None:
+            self._drain.look_soon()
+        self._leave(None)
+
+    def _admit(self, sock: socket.socket, peer: Any, info: ProxyInfo | None = None) -> None:
         host = _host_of(peer)
         limit = self._limit_reached(host)
         if limit is not None:
@@ -167,16 +199,27 @@ class Server:
         if connection is None:
             return None
         self._guests.add(connection)
+        if info is not None:
+            connection.know({"proxy": info})
         if self._lingers:
             self._give_up_lingers(host)
-        if self._limits.when_full == "park" and self._guests.are_as_many_as(self._limits.max_connections):
-            self._parked = True
-            for listener in self._listeners:
-                listener.park()
+        self._park_if_full()
         connection.start()
         if self._drain is not None:  # begun by the factory, or by connection_made
             connection.close_when_quiet()
         return None
+
+    def _park_if_full(self) -> None:
+        if self._limits.when_full == "park" and self._is_full():
+            self._parked = True
+            for listener in self._listeners:
+                listener.park()
+
+    def _unpark(self) -> None:
+        if self._parked and not self._is_full():
+            self._parked = False
+            for listener in self._listeners:
+                listener.unpark()
 
     def _note_refusal(self, limit: str) -> None:
         self._loop.counts[f"refused_{limit}"] += 1
@@ -191,6 +234,9 @@ class Server:
     def mend(self) -> None:
         """Count anew, and listen anew, behind an exception out of nowhere."""
         hosts = [_host_of(each.get_extra_info("peername")) for each in self._guests]
+        if self._gate is not None:
+            hosts += self._gate.hosts()
+            self._gate.mend()
         self._per_peer = Counter([*hosts, *self._lingers.values()])
         for listener in self._listeners:
             listener.mend()
@@ -198,6 +244,10 @@ class Server:
             connection.mend()
         self._guests.mend()
         self._look_whether_over()
+
+    def _is_full(self) -> bool:
+        waiting = 0 if self._gate is None else len(self._gate)
+        return _reached(self._limits.max_connections, len(self._guests) + waiting)
 
     def _limit_reached(self, host: Any) -> str | None:
         """Name the limit by which there is no place for one more of this host."""
@@ -221,10 +271,7 @@ class Server:
         self._guests.discard(connection)
         if self._drain is not None:
             self._drain.lost(connection)
-        if self._parked:
-            self._parked = False
-            for listener in self._listeners:
-                listener.unpark()
+        self._unpark()
         if linger is None:
             self._leave(host)
         else:
@@ -251,10 +298,10 @@ class Server:
 class Drain:
     """The ending of a server's connections, within a time."""
 
-    def __init__(self, loop: EventLoop, guests: Guests, abort: Callable[[], object], server: str) -> None:
         self._loop = loop
         self._guests = guests
         self._abort = abort
+        self._gate = gate  # who waits there may have sent a message behind the header
         self._to_tell: list[Callable[[Drained], object]] = []
         self._closed = self._aborted = 0
         self._server = server
@@ -292,7 +339,6 @@ class Drain:
         self._loop.call_after_look(self._loop.call_soon, self._abort)
 
     def _look(self) -> None:
-        if self._guests:
             return
         if self._timer is not None:
             self._timer.cancel()

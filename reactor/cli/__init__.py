@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from ..transport import EXTENSION
-from . import bench, demo, dump, echo, send, vendor
+from . import bench, demo, dump, echo, send, serve, vendor
 from .failure import FAILED, MISUSED, Failure, reason
 
 
@@ -31,6 +31,7 @@ _COMMANDS: dict[str, Command] = {
     "send": send,
     "dump": dump,
     "bench": bench,
+    "serve": serve,
     "vendor": vendor,
 }
 

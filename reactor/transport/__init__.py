@@ -6,5 +6,16 @@ from .connector import Connector
 from .datagram import DatagramEndpoint
 from .limits import Backoff, Limits
 from .listener import Listener
+from .proxy import ProxyHeader, ProxyInfo
 
-__all__ = ["EXTENSION", "Backoff", "Connection", "Connector", "DatagramEndpoint", "Limits", "Listener"]
+__all__ = [
+    "EXTENSION",
+    "Backoff",
+    "Connection",
+    "Connector",
+    "DatagramEndpoint",
+    "Limits",
+    "Listener",
+    "ProxyHeader",
+    "ProxyInfo",
+]

@@ -162,7 +162,10 @@ class Connection(Receiving, Sending):
         return self._protocol
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return "peername", "sockname", "socket", and under TLS "ssl_object", "sslcontext", "peercert", "cipher"."""
+        """Return "peername", "sockname", "socket", and under TLS "ssl_object", "sslcontext", "peercert", "cipher".
+
+        Behind a `ProxyHeader` "peername" is whom the proxy came for, and "proxy" what else it said, a `ProxyInfo`.
+        """
         if name == "peername":
             return self._peername
         return self._facts().get(name, default)
@@ -173,7 +176,7 @@ class Connection(Receiving, Sending):
         return self._extra
 
     def know(self, facts: dict[str, Any]) -> None:
-        """Take what `get_extra_info()` tells from somebody who knows the socket better; "socket" is among it."""
+        """Take what else `get_extra_info()` tells; "socket" is among it if somebody knows the socket better."""
         self._extra = facts
 
     @property

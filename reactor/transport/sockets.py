@@ -258,6 +258,14 @@ def receive(sock: socket.socket, buffer: memoryview) -> int | None:
         return None
 
 
+def look_ahead(sock: socket.socket, most: int) -> bytes | None:
+    """Return what lies there to be read, and leave it there: `most` bytes at most; b"" at the end, None for nothing."""
+    try:
+        return sock.recv(most, socket.MSG_PEEK)
+    except (BlockingIOError, InterruptedError):
+        return None
+
+
 def error_of(sock: socket.socket) -> OSError | None:
     """Return how a socket has failed, once."""
     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
