@@ -7,6 +7,7 @@ from .conformance_datagrams import check_datagrams
 from .cuts import cuts
 from .memory import MemorySelector, MemorySocket, memory_pair, memory_sockets
 from .memory_datagrams import MemoryDatagramSocket, memory_datagram_pair, memory_datagram_sockets
+from .settle import settle
 
 __all__ = [
     "ManualClock",
@@ -20,4 +21,5 @@ __all__ = [
     "memory_datagram_sockets",
     "memory_pair",
     "memory_sockets",
+    "settle",
 ]
