@@ -39,6 +39,8 @@ class Reactor(DatagramDoors):
     connection, each with its `connection_lost`. `Reactor(selector=None, clock=time.monotonic)`, as `EventLoop`.
     """
 
+    _listen_on_path: Callable[[str, int, int], tuple[socket.socket, UnixPath | None]] = staticmethod(listen_on_path)
+
     # --- doors
 
     def listen_tcp(
@@ -64,7 +66,7 @@ class Reactor(DatagramDoors):
             check_port(port)
 
         def listen() -> Listening:
-            return [(each, None) for each in listen_on_all(host, port, backlog, reuse_port)]
+            return [(each, None) for each in listen_on_all(host, port, backlog, reuse_port, self.machine)]
 
         return self._serve(factory, listen, backlog, sock, tls, limits)
 
@@ -89,7 +91,7 @@ class Reactor(DatagramDoors):
         if path is None and sock is None:
             raise ValueError("path is None: listen_unix() needs a path, or a sock")
         name = "" if path is None else path_of(path)
-        return self._serve(factory, lambda: [listen_on_path(name, backlog, mode)], backlog, sock, tls, limits)
+        return self._serve(factory, lambda: [self._listen_on_path(name, backlog, mode)], backlog, sock, tls, limits)
 
     def connect_tcp(
         self,

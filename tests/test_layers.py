@@ -26,7 +26,7 @@ RANKS = [
     {"framing.spec"},
     {"framing.presets"},
     {"framing"},
-    {"loop.handle", "loop.poller", "loop.report", "loop.watch", "loop.wakeup"},
+    {"loop.handle", "loop.machine", "loop.poller", "loop.report", "loop.watch", "loop.wakeup"},
     {"loop.ends", "loop.look", "loop.timers", "loop.signals", "loop.stalls", "loop.threads", "loop.outcome"},
     {"loop.turn"},
     {"loop.forks", "loop.interrupts", "loop.owner"},
