@@ -13,6 +13,8 @@ from typing import Any
 class Machine:
     """The one that this process runs on."""
 
+    has_kernel = True  # whether its sockets have descriptors
+
     def socket(self, family: int, kind: int) -> Any:
         """Return a new socket."""
         return socket.socket(family, kind)

@@ -8,12 +8,16 @@ from .cuts import cuts
 from .memory import MemorySelector, MemorySocket, memory_pair, memory_sockets
 from .memory_datagrams import MemoryDatagramSocket, memory_datagram_pair, memory_datagram_sockets
 from .settle import settle
+from .sim import SimHost, SimNetwork, SimReactor
 
 __all__ = [
     "ManualClock",
     "MemoryDatagramSocket",
     "MemorySelector",
     "MemorySocket",
+    "SimHost",
+    "SimNetwork",
+    "SimReactor",
     "check_datagrams",
     "check_transport",
     "cuts",
