@@ -7,8 +7,10 @@ from .conformance_datagrams import check_datagrams
 from .cuts import cuts
 from .memory import MemorySelector, MemorySocket, memory_pair, memory_sockets
 from .memory_datagrams import MemoryDatagramSocket, memory_datagram_pair, memory_datagram_sockets
+from .play import Outcome, play
 from .settle import settle
 from .sim import SimHost, SimNetwork, SimReactor
+from .simulate import SimulationFailed, scenario, simulate
 
 __all__ = [
     "ManualClock",
@@ -18,6 +20,11 @@ __all__ = [
     "SimHost",
     "SimNetwork",
     "SimReactor",
+    "SimulationFailed",
+    "Outcome",
+    "play",
+    "scenario",
+    "simulate",
     "check_datagrams",
     "check_transport",
     "cuts",

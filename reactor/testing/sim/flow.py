@@ -73,6 +73,12 @@ class Flow:
             return self._log.note(self.name, "tcp reset, lost")
         self._events.at(max(self._events.now + seconds, self._arrives), self._reset_arrives)
 
+    def break_off(self) -> None:
+        """Be reset at both ends, by somebody between them."""
+        for end in (self._source, self._sink):
+            if not end.vanished:
+                end.fail(errno.ECONNRESET)
+
     def not_before(self, when: float) -> None:
         """Let nothing arrive before the handshake is complete."""
         self._arrives = when

@@ -67,6 +67,10 @@ class SimHost:
         self.note("is killed")
         self._end(self.machine.close_all)
 
+    def drop(self) -> None:
+        """Be no more: the network is closed."""
+        self._end(self.machine.vanish)
+
     def exit(self) -> None:
         """Have the process end in good order, as behind `stop()`."""
         self.note("exits")
@@ -108,6 +112,11 @@ class SimHost:
             self.kill()
         else:
             self.reactor.call_soon_threadsafe(*handler)
+
+    def reset_connections(self) -> None:
+        """Have every connection of this host reset, at both ends: somebody between them has lost his tables."""
+        self.note("has its connections reset")
+        self.machine.reset_all()
 
     def note(self, text: str, *args: Any) -> None:
         self.network.log.note(self.name, text, *args)

@@ -84,6 +84,12 @@ class SimMachine(Machine):
         for file in list(self._files):
             file.close()  # type: ignore[attr-defined]  # all have it
 
+    def reset_all(self) -> None:
+        """Reset all connections, at both ends."""
+        for file in list(self._files):
+            if isinstance(file, SimSocket) and file.out is not None:
+                file.out.break_off()
+
     def vanish(self) -> None:
         """Lose everything, without a word."""
         for file in list(self._files):

@@ -10,12 +10,13 @@ from __future__ import annotations
 import errno
 import random
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any, TypeVar
 
 from .datagram_socket import SimDatagramSocket
 from .events import Events
+from .faults import GENTLE, Fault, Trouble, draw
 from .host import SimHost
 from .log import EventLog
 from .process import SimReactor
@@ -33,9 +34,13 @@ class SimNetwork:
     Use it in `with`, or `close()` it. `log`: everything that happened. `dice`: chance for the scenario's own use.
     """
 
-    def __init__(self, seed: int = 0, *, log_lines: int = 1_000_000, **conditions: Any) -> None:
+    def __init__(
+        self, seed: int = 0, *, log_lines: int = 1_000_000, without: Iterable[int] = (), **conditions: Any
+    ) -> None:
         check_conditions(conditions)
         self.seed = seed
+        self.without = frozenset(without)  # the numbers of faults that don't happen
+        self.faults: list[Fault] = []  # those that do
         self.events = Events()
         self.log = EventLog(self.events, log_lines)
         self.dice = self.new_dice("scenario")
@@ -113,6 +118,32 @@ class SimNetwork:
             if way.blocked:
                 way.set(blocked=False)
 
+    def set(self, **conditions: Any) -> None:
+        """Change conditions of every way between two hosts, those too that come later."""
+        check_conditions(conditions)
+        self._conditions.update(conditions)
+        for (source, target), way in self._ways.items():
+            if source != target:
+                way.set(**conditions)
+
+    def disturb(
+        self,
+        *kinds: str,
+        every: float = 10.0,
+        until: float = 60.0,
+        longest: float = 10.0,
+        hosts: Sequence[str] | None = None,
+    ) -> None:
+        """Let things go wrong up to a time, about one in `every` seconds, each for `longest` seconds at most.
+
+        `kinds`: of `KINDS`; all that cost no host its memory or its time unless told. `hosts`: whom it may happen to.
+        """
+        trouble = Trouble(self, hosts)
+        for fault in draw(self.new_dice, kinds or GENTLE, every, until, longest):
+            if fault.number not in self.without:
+                self.faults.append(fault)
+                self.events.at(self.time + fault.when, trouble.begin, fault)
+
     # --- what happens
 
     def at(self, when: float, callback: Callable[..., object], *args: Any) -> None:
@@ -154,8 +185,7 @@ class SimNetwork:
         """End all hosts. Idempotent."""
         self.events.clear()
         for host in self.hosts.values():
-            if host.up:
-                host.crash()
+            host.drop()
 
     def __enter__(self: Network) -> Network:
         return self
@@ -167,7 +197,7 @@ class SimNetwork:
         ours = random.getstate()
         random.setstate(self._theirs)
         try:
-            self._poke_all()
+            self.poke_all()
             self.events.run(until, is_over)
         finally:
             self._theirs = random.getstate()
@@ -178,9 +208,10 @@ class SimNetwork:
 
     def _call(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         callback(*args)
-        self._poke_all()  # it may have called any host's reactor, which doesn't know
+        self.poke_all()  # it may have called any host's reactor, which doesn't know
 
-    def _poke_all(self) -> None:
+    def poke_all(self) -> None:
+        """Have every host look whether there is something to do."""
         for host in self.hosts.values():
             host.poke()
 
