@@ -81,7 +81,7 @@ RANKS = [
     {"testing.sim.faults"},
     {"testing.sim.network"},
     {"testing.sim"},
-    {"testing.play", "testing.injector", "testing.strategies"},
+    {"testing.play", "testing.strategies"},
     {"testing.shrink", "testing.workers"},
     {"testing.simulate"},
     {"testing.conformance"},

@@ -16,6 +16,7 @@ from .machine import SimMachine
 from .process import SimReactor
 
 _GRAIN = 1e-6  # seconds; a deadline that rounding has put a hair behind the clock must not be asked for ever
+_ROUNDING = 1e-9  # seconds; what asking twice for one deadline may differ by
 
 Setup = Callable[[SimReactor], object]
 
@@ -100,6 +101,7 @@ class SimHost:
         """Let the clock run at another rate from now on: 1.01 gains a second in a hundred."""
         self.note("has a clock that runs at %g", rate)
         self.clock.run_at(rate)
+        self._turn_at = math.inf  # by the clock as it was
         self.poke()
 
     def signal(self, signum: int) -> None:
@@ -143,12 +145,21 @@ class SimHost:
         """Make a turn as soon as it can be."""
         self._turn_by(max(self.network.events.now, self._free_at))
 
+    def look(self) -> None:
+        """Make a turn if somebody outside of it has left something to do."""
+        if not (self.up and not self.frozen):
+            return
+        if self.reactor.stopped:
+            self.poke()
+        else:
+            self._plan(self.reactor)
+
     def call(self, callback: Callable[[], object]) -> None:
         """Call on the loop."""
         self.reactor.call_soon_threadsafe(callback)
 
     def _turn_by(self, when: float) -> None:
-        if when < self._turn_at and self.up:
+        if when < self._turn_at - _ROUNDING and self.up:
             self._turn_at = when
             self.network.events.at(when, self._turn, when)
 
@@ -173,7 +184,8 @@ class SimHost:
             return self.poke()
         rest = reactor.rest()
         if rest is not None:
-            self._turn_by(self._free_at if rest <= 0 else self.network.events.now + max(_GRAIN, self.clock.until(rest)))
+            now = self.network.events.now
+            self._turn_by(max(now, self._free_at) if rest <= 0 else now + max(_GRAIN, self.clock.until(rest)))
 
     def reported(self, context: dict[str, Any]) -> None:
         """Take a report that nobody else is told of: what is neither the network's doing nor a limit's is a failure."""

@@ -213,7 +213,7 @@ class SimNetwork:
     def poke_all(self) -> None:
         """Have every host look whether there is something to do."""
         for host in self.hosts.values():
-            host.poke()
+            host.look()
 
     # --- what hosts ask
 
