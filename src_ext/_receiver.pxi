@@ -117,17 +117,17 @@ cdef class Receiver(Sender):
 
     cdef Py_ssize_t read_memory(self, char *at, Py_ssize_t size) except -2:
         """Read from a socket in memory."""
-        cdef bytes data
-        buffer = bytearray(size)
+        cdef Py_ssize_t count
+        room = PyMemoryView_FromMemory(at, size, PyBUF_WRITE)
         try:
-            came = self.sock.recv_into(memoryview(buffer))
+            count = self.sock.recv_into(room)
         except (BlockingIOError, InterruptedError):
             return self.read_nothing(None)
         except OSError as exc:
             return self.read_nothing(exc)
-        data = bytes(buffer[:came])  # never more than there was room for, whatever it says
-        memcpy(at, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        return self.note_read(PyBytes_GET_SIZE(data), size)
+        finally:
+            room.release()  # the memory is another connection's next
+        return self.note_read(max(0, min(count, size)), size)  # never more than there was room for, whatever it says
 
     cdef Py_ssize_t read_nothing(self, error) except -2:
         if error is None:

@@ -82,14 +82,16 @@ def command_of(scenario: Scenario, outcome: Outcome) -> str:
     name = getattr(scenario, "__qualname__", "")
     without = ",".join(map(str, sorted(outcome.without)))
     try:
-        path = os.path.relpath(inspect.getsourcefile(inspect.unwrap(scenario)) or "")
-    except TypeError:
-        name = path = ""
-    if not name.isidentifier():
+        path = inspect.getsourcefile(scenario)
+    except TypeError:  # what has no code of its own
+        path = None
+    if path is None or not name.isidentifier() or not os.path.exists(path):
         told = f", without=[{without}]" if without else ""
         return f"reactor.testing.play({name or 'scenario'}, {outcome.seed}{told})"
     package = __name__.rpartition(".")[0]
-    return f"python -m {package} {path}:{name} {outcome.seed}" + (f" --without {without}" if without else "")
+    return f"python -m {package} {os.path.relpath(path)}:{name} {outcome.seed}" + (
+        f" --without {without}" if without else ""
+    )
 
 
 def _told(outcome: Outcome, command: str) -> str:

@@ -69,7 +69,8 @@ class SimFile:
         if self.selector is not None:
             self.selector.mark(self)
 
-    def readiness(self) -> int:
+    def readiness(self, events: int = 3) -> int:
+        """Return for which of these it is ready: 1 to be read, 2 to be written."""
         raise NotImplementedError
 
     def vanish(self) -> None:

@@ -65,8 +65,8 @@ class SimDatagramSocket(SimFile):
             self.arrived.clear()
             self.selector = None
 
-    def readiness(self) -> int:
-        return (_READ if self.arrived or self.failed else 0) | _WRITE
+    def readiness(self, events: int = _READ | _WRITE) -> int:
+        return events & ((_READ if self.arrived or self.failed else 0) | _WRITE)
 
     def datagram_came(self, data: bytes, sender: Any, most: int) -> bool:
         """Keep it, from whom we want any; tell whether there was room."""

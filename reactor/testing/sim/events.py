@@ -18,7 +18,7 @@ class Events:
     def at(self, when: float, callback: Callable[..., object], *args: Any) -> None:
         """Call at that time; what is past is now."""
         self._count += 1
-        heappush(self._heap, (max(when, self.now), self._count, callback, args))
+        heappush(self._heap, (when if when > self.now else self.now, self._count, callback, args))
 
     def after(self, seconds: float, callback: Callable[..., object], *args: Any) -> None:
         self.at(self.now + seconds, callback, *args)

@@ -40,8 +40,9 @@ class Flow:
         self._wait, self._since = _FIRST_WAIT, 0.0
         self._starved = self._dead = self.over = False
 
-    def room(self) -> int:
-        return self._way.buffer - self._taken
+    def room(self) -> bool:
+        """Tell whether another byte can be taken."""
+        return self._way.buffer > self._taken
 
     def send(self, data: bytes) -> int:
         """Take as much as there is room for."""
@@ -114,7 +115,7 @@ class Flow:
         if seconds is None:
             return False
         arrives = self._events.now + seconds
-        if arrives < self._arrives:
+        if arrives < self._arrives:  # not before what was sent before it
             arrives = self._arrives
         self._arrives = arrives
         self._events.at(arrives, self._arrive, packet)

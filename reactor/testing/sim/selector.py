@@ -49,8 +49,10 @@ class SimSelector(selectors.BaseSelector):
 
     def mark(self, fileobj: Any) -> None:
         """Note that a file may have become ready."""
+        if fileobj in self._marked:
+            return
         key = self._keys.get(fileobj)
-        if key is not None and fileobj not in self._marked and fileobj.readiness() & key.events:
+        if key is not None and fileobj.readiness(key.events):
             self._marked[fileobj] = None
             self._wake()
 
@@ -58,7 +60,7 @@ class SimSelector(selectors.BaseSelector):
         ready = []
         for fileobj in list(self._marked):
             key = self._keys[fileobj]
-            mask = fileobj.readiness() & key.events
+            mask = fileobj.readiness(key.events)
             if mask:
                 ready.append((key, mask))
             else:
@@ -68,7 +70,7 @@ class SimSelector(selectors.BaseSelector):
     def has_ready(self) -> bool:
         """Tell whether a look would find anything."""
         for fileobj in list(self._marked):
-            if fileobj.readiness() & self._keys[fileobj].events:
+            if fileobj.readiness(self._keys[fileobj].events):
                 return True
             del self._marked[fileobj]
         return False
@@ -91,7 +93,7 @@ class SimWaker(Waker):
         self.rings = 0
         self.pass_on = None
 
-    def readiness(self) -> int:
+    def readiness(self, events: int = _EVENTS) -> int:
         return selectors.EVENT_READ if self.rung else 0
 
     def fileno(self) -> int:

@@ -160,12 +160,13 @@ class SimSocket(SimFile):
                 self.out.end()
         self.selector = self.on_end = None
 
-    def readiness(self) -> int:
-        if self.waiting is not None:
-            return _READ if self.waiting else 0
-        readable = self.incoming or self._eof or self._dead or self._deaf or self.failed
-        writable = self._dead or self.failed or self.ended or (self.out is not None and self.out.room() > 0)
-        return (_READ if readable else 0) | (_WRITE if writable else 0)
+    def readiness(self, events: int = _READ | _WRITE) -> int:
+        ready = 0
+        if events & _READ and (self.incoming or self.waiting or self._eof or self._dead or self._deaf or self.failed):
+            ready = _READ
+        if events & _WRITE and (self._dead or self.failed or self.ended or (self.out is not None and self.out.room())):
+            ready |= _WRITE
+        return ready
 
     # --- what the network tells
 

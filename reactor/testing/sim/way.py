@@ -70,7 +70,7 @@ class Way:
         if self.blocked or (self.loss and self.dice.random() < self.loss):
             return None
         now = self._events.now
-        starts = max(now, self._free_at)
+        starts = self._free_at if self._free_at > now else now
         if self.bandwidth is not None:
             starts += size / self.bandwidth
         if starts > now:

@@ -13,8 +13,8 @@ class File:
     selector: Any = None
     mask = 0
 
-    def readiness(self) -> int:
-        return self.mask
+    def readiness(self, events: int = 3) -> int:
+        return self.mask & events
 
     def become(self, mask: int) -> None:
         self.mask = mask
