@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Hundreds of children of the tests import reactor: with bytecode that is kept each takes 0.16 s instead of 0.37.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-pure lint type bench bench-quick counts counts-store fuzz soak asan dist vendored clean

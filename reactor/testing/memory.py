@@ -110,18 +110,21 @@ class MemorySocket:
             self._tell_reset()
         if self.ended or self._dead:
             raise error(errno.EPIPE)
-        return self._put(b"".join(chunks))
+        return self._put(chunks)
 
-    def _put(self, data: bytes) -> int:
+    def _put(self, chunks: list[bytes | bytearray | memoryview]) -> int:
         """Give the peer what it has room for; a peer that is closed takes it, and answers with a reset."""
         room = min(self.room(), self.send_sizes.pop(0)) if self.send_sizes else self.room()
         if room == 0:
             raise error(errno.EAGAIN)
+        data = bytearray()
+        for chunk in chunks:  # no more than there is room for: a sender may try the same megabytes a thousand times
+            data += memoryview(chunk)[: room - len(data)]
         if self.peer.closed:
             self._take_reset()
         else:
-            self.peer.incoming += data[:room]
-        return min(room, len(data))
+            self.peer.incoming += data
+        return len(data)
 
     def shutdown(self, how: int) -> None:
         self._check_open()

@@ -38,6 +38,12 @@ def contexts() -> Contexts:
     return server, client
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where Unix sockets are: one folder for all, since making and removing one takes longer than most promises."""
+    return tmp_path_factory.mktemp("sockets")
+
+
 def tcp(selector: Callable[[], Any], host: str, contexts: Contexts | None = None, swapped: bool = False) -> Maker:
     @contextmanager
     def make(one: Any, other: Any, limits: Limits) -> Iterator[EventLoop]:
@@ -101,7 +107,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=KINDS)
-def maker(request: pytest.FixtureRequest, contexts: Contexts, tmp_path: Path) -> Maker:
+def maker(request: pytest.FixtureRequest, contexts: Contexts, folder: Path) -> Maker:
     kind, _, name = request.param.partition("-")
     selector = SELECTORS.get(name, MemorySelector)
     if kind == "tcp6" and not has_ipv6():
@@ -109,14 +115,14 @@ def maker(request: pytest.FixtureRequest, contexts: Contexts, tmp_path: Path) ->
     makers: dict[str, Callable[[], Maker]] = {
         "tcp4": lambda: tcp(selector, "127.0.0.1"),
         "tcp6": lambda: tcp(selector, "::1"),
-        "unix": lambda: unix(selector, tmp_path / "socket"),
+        "unix": lambda: unix(selector, folder / "socket"),
         "tls": lambda: tcp(selector, "127.0.0.1", contexts),
         "tls_accepted": lambda: tcp(selector, "127.0.0.1", contexts, swapped=True),
-        "tls_unix": lambda: unix(selector, tmp_path / "socket", contexts),
+        "tls_unix": lambda: unix(selector, folder / "socket", contexts),
         "memory": lambda: memory(capacity=256 * 1024),
         "memory_small": lambda: memory(capacity=64 * 1024 - 1),
         "memory_tls": lambda: memory(contexts, capacity=256 * 1024),
-        "memory_tls_small": lambda: memory(contexts, capacity=300),
+        "memory_tls_small": lambda: memory(contexts, capacity=1000),
     }
     return makers[kind]()
 
