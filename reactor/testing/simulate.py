@@ -88,10 +88,8 @@ def command_of(scenario: Scenario, outcome: Outcome) -> str:
     if path is None or not name.isidentifier() or not os.path.exists(path):
         told = f", without=[{without}]" if without else ""
         return f"reactor.testing.play({name or 'scenario'}, {outcome.seed}{told})"
-    package = __name__.rpartition(".")[0]
-    return f"python -m {package} {os.path.relpath(path)}:{name} {outcome.seed}" + (
-        f" --without {without}" if without else ""
-    )
+    line = f"python -m {__name__.rpartition('.')[0]} {os.path.relpath(path)}:{name} {outcome.seed}"
+    return f"{line} --without {without}" if without else line
 
 
 def _told(outcome: Outcome, command: str) -> str:

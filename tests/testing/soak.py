@@ -1,4 +1,4 @@
-"""A week of 50 clients, every kind of protocol, and everything that goes wrong: is every promise kept, and nothing left?
+"""A week of 50 clients, every kind of protocol, and every fault: is each promise kept, and nothing left?
 
 python tests/testing/soak.py --days 7 --seed 1      # `make soak`: some minutes
 """

@@ -40,6 +40,10 @@ class Flow:
         self._wait, self._since = _FIRST_WAIT, 0.0
         self._starved = self._dead = self.over = False
 
+    def free(self) -> int:
+        """Return how many bytes can be taken."""
+        return max(0, self._way.buffer - self._taken)
+
     def room(self) -> bool:
         """Tell whether another byte can be taken."""
         return self._way.buffer > self._taken

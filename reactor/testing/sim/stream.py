@@ -113,19 +113,22 @@ class SimSocket(SimFile):
         return 0
 
     def send(self, data: Any, flags: int = 0) -> int:
+        return self._put((data,))
+
+    def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0) -> int:
+        return self._put(buffers)
+
+    def _put(self, buffers: Iterable[Any]) -> int:
         self._check_open()
         self._tell_failure()
         if self.out is None:
             raise error(errno.EAGAIN if self._connecting else errno.ENOTCONN)
         if self.ended or self._dead:
             raise error(errno.EPIPE)
-        count = self.out.send(data if type(data) is bytes else bytes(data))
+        count = self.out.send(_first_bytes(buffers, self.out.free() + 1))  # one more than fits tells that it is more
         if count == 0:
             raise error(errno.EAGAIN)
         return count
-
-    def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0) -> int:
-        return self.send(b"".join(buffers))
 
     def shutdown(self, how: int) -> None:
         self._check_open()
@@ -207,3 +210,15 @@ class SimSocket(SimFile):
         if self.failed:
             code, self.failed = self.failed, 0
             raise error(code)
+
+
+def _first_bytes(buffers: Iterable[Any], most: int) -> bytes:
+    """Join no more than is asked for: behind a slow link it may be a small part of what waits."""
+    parts = []
+    for buffer in buffers:
+        part = buffer if len(buffer) <= most else memoryview(buffer)[:most]
+        parts.append(part)
+        most -= len(part)
+        if most <= 0:
+            break
+    return parts[0] if len(parts) == 1 and type(parts[0]) is bytes else b"".join(parts)
