@@ -61,8 +61,8 @@ class Flow:
         if self._way.cuts:
             for piece in self._way.cut(data):
                 self._launch(piece)
-        else:
-            self._launch(data)
+        elif self._stuck or self.over or self._dead or not self._carried(data):
+            self._keep(data)
         return len(data)
 
     def end(self) -> None:
@@ -105,9 +105,12 @@ class Flow:
     # --- packets
 
     def _launch(self, packet: bytes) -> None:
-        if self.over or self._dead:
-            return
-        if self._stuck or not self._carried(packet):
+        if self._stuck or self.over or self._dead or not self._carried(packet):
+            self._keep(packet)
+
+    def _keep(self, packet: bytes) -> None:
+        """Send it again later, unless it is for nobody any more."""
+        if not (self.over or self._dead):
             self._stuck.append(packet)
             if len(self._stuck) == 1:
                 self._since, self._wait = self._events.now, _FIRST_WAIT

@@ -113,6 +113,11 @@ class SimSocket(SimFile):
         return 0
 
     def send(self, data: Any, flags: int = 0) -> int:
+        out = self.out
+        if type(data) is bytes and out is not None and not (self.closed or self.failed or self.ended or self._dead):
+            count = out.send(data)
+            if count:
+                return count
         return self._put((data,))
 
     def sendmsg(self, buffers: Iterable[Any], ancdata: Any = (), flags: int = 0) -> int:

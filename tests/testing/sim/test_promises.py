@@ -15,6 +15,7 @@ from reactor.testing import SimNetwork, check_transport
 from reactor.testing.conformance import PROMISES, Maker
 
 _CLOCK = {59}  # it waits by the real clock, while hours pass here
+NUMBERS = [number for number in PROMISES if number not in _CLOCK]
 _AT_ONCE = {26, 64}  # they take it that what is written at once is read at once
 _STEP = 0.001  # seconds of the network's, for a turn that doesn't wait
 
