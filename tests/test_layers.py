@@ -59,7 +59,14 @@ RANKS = [
     {"connections"},
     {"datagrams"},
     {"reactor"},
-    {"testing.clock", "testing.cuts", "testing.memory", "testing.settle", "testing.conformance_stage"},
+    {
+        "testing.clock",
+        "testing.cuts",
+        "testing.memory",
+        "testing.settle",
+        "testing.faulty",
+        "testing.conformance_stage",
+    },
     {
         "testing.conformance_bytes",
         "testing.conformance_ends",

@@ -5,6 +5,7 @@ from .clock import ManualClock
 from .conformance import check_transport
 from .conformance_datagrams import check_datagrams
 from .cuts import cuts
+from .faulty import FaultyMachine, FaultySelector
 from .memory import MemorySelector, MemorySocket, memory_pair, memory_sockets
 from .memory_datagrams import MemoryDatagramSocket, memory_datagram_pair, memory_datagram_sockets
 from .play import Outcome, play
@@ -13,6 +14,8 @@ from .sim import SimHost, SimNetwork, SimReactor
 from .simulate import SimulationFailed, scenario, simulate
 
 __all__ = [
+    "FaultyMachine",
+    "FaultySelector",
     "ManualClock",
     "MemoryDatagramSocket",
     "MemorySelector",

@@ -310,6 +310,11 @@ def tells_arrival() -> bool:
     return fcntl is not None
 
 
+def queued(sock: socket.socket, unread: bool) -> int:
+    """Return how many bytes are unread here, or not acknowledged there."""
+    return _queued(sock, _UNREAD if unread else _UNACKNOWLEDGED)
+
+
 def _queued(sock: socket.socket, queue: int) -> int:
     """Return how many bytes lie in a queue of the kernel's; where it isn't to be asked, whether there is one."""
     if sock.fileno() < 0:
