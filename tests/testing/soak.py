@@ -22,7 +22,9 @@ from reactor.testing import SimNetwork, SimReactor
 from reactor.testing.sim import KINDS
 
 CLIENTS = 50
-LIMITS = Limits(connect_timeout=10, write_timeout=60, idle_timeout=180, max_write_buffer=1 << 20)
+LIMITS = Limits(
+    connect_timeout=10, write_timeout=60, idle_timeout=180, high_water=8192, low_water=2048, max_write_buffer=1 << 20
+)
 BACKOFF = Backoff(initial=0.2, longest=20)
 EVERY = 40.0  # seconds between two questions of a client, about
 QUIET = 1800.0  # seconds at the end in which nothing goes wrong

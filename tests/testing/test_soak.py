@@ -10,4 +10,5 @@ def test_no_promise_is_broken_and_nothing_is_left_behind() -> None:
     assert counts["answered"] > 1000
     assert counts["made"] > 100, "there were reconnects"
     assert counts["reading paused"] > 20
+    assert counts["writing paused"] > 0
     assert counts["lost ConnectionResetError"] > 5
