@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure lint type bench bench-quick counts counts-store fuzz asan dist vendored clean
+.PHONY: help demo test test-pure lint type bench bench-quick counts counts-store fuzz soak asan dist vendored clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +71,9 @@ fuzz: $(VENV)/ready  ## the codec, then the road, both twins against each other,
 	    -max_len=80 $(or $(FUZZ),-max_total_time=300)
 	$(BIN)/python tests/fuzz/fuzz_road.py build/fuzz_road tests/fuzz/scripts -artifact_prefix=build/ \
 	    -max_len=367 -len_control=0 $(or $(FUZZ),-max_total_time=300)
+
+soak: $(VENV)/ready  ## a simulated week of 50 clients and every fault (SOAK= sets --days and --seed)
+	PYTHONPATH=. $(BIN)/python tests/testing/soak.py $(SOAK)
 
 asan: $(VENV)/ready  ## the tests over compiled twins that AddressSanitizer watches
 	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && set -e; \

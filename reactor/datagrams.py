@@ -46,7 +46,7 @@ class DatagramDoors(Connections):
             check_listening(host, 0, None)
             check_port(port)
         endpoint = self._endpoint(factory, limits)
-        self._open(endpoint, lambda: udp.bind(host, port, reuse_port, broadcast), sock, broadcast)
+        self._open(endpoint, lambda: udp.bind(host, port, reuse_port, broadcast, self.machine), sock, broadcast)
         return endpoint
 
     @owns_descriptor
@@ -75,11 +75,14 @@ class DatagramDoors(Connections):
             check_port(port)
         endpoint = self._endpoint(factory, limits, on_failure)
         if sock is not None or numeric_family(host) is not None:
-            self._open(endpoint, lambda: udp.connect(resolve_now(host, port), broadcast), sock, broadcast)
+            self._open(endpoint, lambda: self._connected(host, port, broadcast), sock, broadcast)
         else:
             timeout = (limits or Limits()).connect_timeout
             self._endpoints[endpoint] = Lookup(self, endpoint, TCPAddress(host, port), broadcast, timeout)
         return endpoint
+
+    def _connected(self, host: str, port: int, broadcast: bool) -> socket.socket:
+        return udp.connect(resolve_now(host, port, False, self.machine), broadcast, self.machine)
 
     def _endpoint(
         self, factory: Callable[[], Any], limits: Limits | None, on_failure: Failure | None = None

@@ -42,7 +42,7 @@ class Lookup:
         if self._endpoint.is_closing():
             return
         try:
-            sock = udp.connect(future.result(), self._broadcast)
+            sock = udp.connect(future.result(), self._broadcast, self._loop.machine)
         except Exception as exc:
             return self._endpoint.fail(exc)
         try:

@@ -49,6 +49,8 @@ class Reactor(DatagramDoors):
     its `connection_lost`. `Reactor(selector=None, clock=time.monotonic)`, as `EventLoop`.
     """
 
+    _listen_on_path: Callable[[str, int, int], tuple[socket.socket, UnixPath | None]] = staticmethod(listen_on_path)
+
     # --- doors
 
     @owns_descriptor
@@ -77,7 +79,7 @@ class Reactor(DatagramDoors):
             check_port(port)
 
         def listen() -> Listening:
-            return [(each, None) for each in listen_on_all(host, port, backlog, reuse_port)]
+            return [(each, None) for each in listen_on_all(host, port, backlog, reuse_port, self.machine)]
 
         return self._serve(factory, listen, backlog, sock, tls, limits, proxy)
 
@@ -104,7 +106,9 @@ class Reactor(DatagramDoors):
         if path is None and sock is None:
             raise ValueError("path is None: listen_unix() needs a path, or a sock")
         name = "" if path is None else path_of(path)
-        return self._serve(factory, lambda: [listen_on_path(name, backlog, mode)], backlog, sock, tls, limits, proxy)
+        return self._serve(
+            factory, lambda: [self._listen_on_path(name, backlog, mode)], backlog, sock, tls, limits, proxy
+        )
 
     @owns_sock
     def connect_tcp(

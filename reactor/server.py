@@ -298,6 +298,9 @@ class Server:
 class Drain:
     """The ending of a server's connections, within a time."""
 
+    def __init__(
+        self, loop: EventLoop, guests: Guests, abort: Callable[[], object], server: str, gate: Gate | None = None
+    ) -> None:
         self._loop = loop
         self._guests = guests
         self._abort = abort
@@ -339,6 +342,7 @@ class Drain:
         self._loop.call_after_look(self._loop.call_soon, self._abort)
 
     def _look(self) -> None:
+        if self._guests or self._gate:
             return
         if self._timer is not None:
             self._timer.cancel()

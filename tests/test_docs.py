@@ -393,7 +393,7 @@ def compare(codec: ModuleType, numbers: Numbers, convert: Any, read: Any) -> Non
 # ---- the Python blocks
 
 
-@pytest.mark.parametrize("document", ["framing.md", "design.md", "asyncio.md"])
+@pytest.mark.parametrize("document", ["framing.md", "design.md", "asyncio.md", "testing.md"])
 def test_the_python_blocks_of_a_document_run_from_top_to_bottom(twin: ModuleType, document: str) -> None:
     run(DOCS / document, "python")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from .ends import Ends
 from .handle import handle_of
+from .machine import THIS, Machine
 from .owner import Owned
 from .poller import key_of
 from .watch import Callbacks, Watch, nothing_to_do
@@ -19,6 +20,8 @@ class Files(Owned):
     """The files of a loop."""
 
     __slots__ = ("_ends", "_key_of")
+
+    machine: Machine = THIS  # where sockets and names come from
 
     def __init__(self, selector: selectors.BaseSelector, clock: Callable[[], float]) -> None:
         super().__init__(selector, clock)

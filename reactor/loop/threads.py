@@ -69,7 +69,7 @@ class Threads:
 
     def _work(self) -> None:
         while (call := self._next()) is not None:
-            _make(*call)
+            make_call(*call)
             del call  # whose future nobody else may have
 
     def _next(self) -> tuple[futures.Future[Any], Callable[..., Any], tuple[Any, ...]] | None:
@@ -88,7 +88,7 @@ class Threads:
             self._call_soon_threadsafe(on_done, future)
 
 
-def _make(future: futures.Future[T], function: Callable[..., T], args: tuple[Any, ...]) -> None:
+def make_call(future: futures.Future[T], function: Callable[..., T], args: tuple[Any, ...]) -> None:
     """Make a call, unless it was cancelled."""
     if not future.set_running_or_notify_cancel():
         return

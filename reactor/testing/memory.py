@@ -23,6 +23,7 @@ from ..transport.tls import TLS
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _IOV_MAX = 1024  # chunks in one sendmsg; what Linux and the BSDs have
+_ADDRESSES = ("127.0.0.1", 40001), ("127.0.0.1", 40002)  # what the ends of a pair are called: nobody listens there
 
 
 class MemorySocket:
@@ -40,8 +41,9 @@ class MemorySocket:
 
     family = 0
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, address: Any = "memory") -> None:
         self.capacity = capacity
+        self.address = address
         self.peer: MemorySocket = self
         self.incoming = bytearray()
         self.send_sizes: list[int] = []
@@ -73,9 +75,9 @@ class MemorySocket:
         """There is no kernel below it."""
         return -1
 
-    def getsockname(self) -> str:
+    def getsockname(self) -> Any:
         self._check_open()
-        return "memory"
+        return self.address
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         self._check_open()
@@ -239,9 +241,11 @@ class _Map(Mapping[Any, selectors.SelectorKey]):
         yield from (key.fileobj for key in self._memory.values())
 
 
-def memory_sockets(capacity: int = 256 * 1024) -> tuple[MemorySocket, MemorySocket]:
-    """Return two connected sockets; `capacity` bytes may lie unread in each direction."""
-    one, other = MemorySocket(capacity), MemorySocket(capacity)
+def memory_sockets(
+    capacity: int = 256 * 1024, addresses: tuple[Any, Any] = ("memory", "memory")
+) -> tuple[MemorySocket, MemorySocket]:
+    """Return two connected sockets; `capacity` bytes may lie unread in each direction. `addresses`: of each its own."""
+    one, other = (MemorySocket(capacity, address) for address in addresses)
     one.peer, other.peer = other, one
     return one, other
 
@@ -266,15 +270,17 @@ def memory_pair(
     limits: Limits | None = None,
     capacity: int = 256 * 1024,
     tls: tuple[TLS | None, TLS | None] = (None, None),
+    addresses: tuple[Any, Any] = _ADDRESSES,
 ) -> tuple[Connection, Connection]:
     """Connect two protocols in memory, on a loop with a `MemorySelector`; return their transports.
 
-    `tls`: the filter of each, one as client and one as server. Both are started by the loop's next turn.
+    `tls`: the filter of each, one as client and one as server. `addresses`: what each is called, as `sockname` and at
+    the other end as `peername`. Both are started by the loop's next turn.
     """
     memory, bounds = read_memory(), limits or Limits()
-    ends: Any = zip((one, other), memory_sockets(capacity), tls, strict=True)
+    ends: Any = zip((one, other), memory_sockets(capacity, addresses), reversed(addresses), tls, strict=True)
     close = partial(_close, loop, memory)
-    left, right = (Connection(loop, sock, each, bounds, memory, "memory", close, tls_) for each, sock, tls_ in ends)
+    left, right = (Connection(loop, sock, each, bounds, memory, peer, close, tls_) for each, sock, peer, tls_ in ends)
     loop.call_soon(left.start)
     loop.call_soon(right.start)
     return left, right

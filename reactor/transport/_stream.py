@@ -5,11 +5,11 @@ Where the compiled one is missing, the pure one gets along with either codec.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import framing
 from .._mode import compiled_wanted
-from .sockets import take_next
+from .sockets import Take, take_next, take_unnumbered
 
 if TYPE_CHECKING or not framing.EXTENSION:
     from ._stream_py import Intake, Outlet, Stream
@@ -26,4 +26,10 @@ EXTENSION: bool = Stream.__module__.endswith("_c")  # then both are: all of the 
 if not TYPE_CHECKING and EXTENSION:
     from ._stream_c import take_next
 
-__all__ = ["EXTENSION", "Intake", "Outlet", "Stream", "take_next"]
+
+def taker_of(sock: Any) -> Take:
+    """Return what accepts once from a listening socket."""
+    return take_next if sock.fileno() >= 0 else take_unnumbered
+
+
+__all__ = ["EXTENSION", "Intake", "Outlet", "Stream", "take_next", "taker_of"]

@@ -38,7 +38,7 @@ class Attempt:
         on_done: Callable[[Attempt, OSError | None], object],
         local: Endpoint | None,
     ) -> None:
-        self.sock = sockets.start_connect(*endpoint, *(() if local is None else (local.sockaddr,)))
+        self.sock = sockets.start_connect(*endpoint, None if local is None else local.sockaddr, loop.machine)
         self.peer = endpoint.sockaddr
         self._on_done = on_done
         self._watch = loop.watch(self.sock, nothing_to_do, self._ready)

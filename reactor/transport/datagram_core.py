@@ -56,7 +56,7 @@ class DatagramCore:
         self._high, self._low = limits.high_water, limits.low_water
         self._writing_paused = self.made = self._finished = False
         self._memory = memory
-        self._carry_by(_datagram.Datagrams)
+        self._carry_by(_datagram.Datagrams if loop.machine.has_kernel else _datagram.Reference)
         if isinstance(protocol, DatagramProtocol):
             protocol.transport = self  # type: ignore[assignment]  # the whole endpoint is
 

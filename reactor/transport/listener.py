@@ -54,7 +54,9 @@ class Listener:
         self._batch = _BATCH  # how many to take: as came before, since asking for one more costs an exception
         self._parked = self._closed = False
         self._listen()
-        self._reserve: int | None = sockets.take_descriptor()
+        self._machine = loop.machine
+        self._take = _stream.taker_of(sock)
+        self._reserve: int | None = self._machine.take_descriptor()
 
     def park(self) -> None:
         """Take nobody until `unpark()`: who connects waits in the kernel's queue."""
@@ -88,7 +90,7 @@ class Listener:
             self._retry.cancel()
             self._retry = None
         if self._reserve is not None:
-            sockets.give_descriptor(self._reserve)
+            self._machine.give_descriptor(self._reserve)
             self._reserve = None
 
     def mend(self) -> None:
@@ -103,13 +105,13 @@ class Listener:
 
     def _accept_ready(self) -> None:
         if self._reserve is None:
-            self._reserve = sockets.take_descriptor()
+            self._reserve = self._machine.take_descriptor()
         batch, self._batch = self._batch, min(2 * self._batch, _BATCH)
         for taken in range(batch):
             if self._parked or self._closed:
                 return
             try:
-                accepted = sockets.accept(self._sock, _stream.take_next)
+                accepted = sockets.accept(self._sock, self._take)
             except OSError as exc:
                 if self._has_room(exc):
                     continue
@@ -133,13 +135,13 @@ class Listener:
         """Tell who waits that there is no place, with the descriptor kept for that."""
         if self._reserve is None:
             return
-        sockets.give_descriptor(self._reserve)
+        self._machine.give_descriptor(self._reserve)
         for _ in range(_BATCH):
-            if not sockets.refuse(self._sock, _stream.take_next):
+            if not sockets.refuse(self._sock, self._take):
                 break
             self.shed += 1
             self._loop.counts["shed"] += 1
-        self._reserve = sockets.take_descriptor()
+        self._reserve = self._machine.take_descriptor()
 
     def _hold_off(self, exc: OSError) -> None:
         """Wait: a listening socket stays readable, so going on would spin."""

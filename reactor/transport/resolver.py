@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..late import futures
 from ..loop import EventLoop
+from ..loop.machine import THIS, Machine
 from .address import TCPAddress, numeric_family
 from .sockets import close, is_not_there, listen_on, named
 
@@ -23,14 +24,14 @@ class Endpoint(NamedTuple):
     sockaddr: Any
 
 
-def resolve_now(host: str | None, port: int, passive: bool = False) -> list[Endpoint]:
+def resolve_now(host: str | None, port: int, passive: bool = False, machine: Machine = THIS) -> list[Endpoint]:
     """Return the endpoints of a host, blocking if it is a name. Raises OSError naming the host."""
     check_port(port)
     flags = socket.AI_PASSIVE if passive else 0
     if host and numeric_family(host) is not None:
         flags |= socket.AI_NUMERICHOST
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=flags)
+        found = machine.getaddrinfo(host or None, port, socket.SOCK_STREAM, flags)
     except UnicodeError as exc:  # a label that is empty or longer than 63 bytes (RFC 1035)
         raise socket.gaierror(socket.EAI_NONAME, f"can't resolve {host!r}: {exc}") from None
     except OSError as exc:
@@ -46,21 +47,26 @@ def check_port(port: int) -> None:
         raise ValueError(f"port is {port!r}, it must be 0 to 65535")
 
 
-def listen_on_all(host: str | None, port: int, backlog: int, reuse_port: bool) -> list[socket.socket]:
+def listen_on_all(
+    host: str | None, port: int, backlog: int, reuse_port: bool, machine: Machine = THIS
+) -> list[socket.socket]:
     """Listen on every address of a host that this machine has, all with one port. Raises OSError naming the addresses.
 
     Without IPv6 `localhost` may still have an IPv6 address: what isn't there is passed over while another one is.
     """
     for tries_left in reversed(range(_FREE_PORT_TRIES)):
         try:
-            return _listen_on_each(resolve_now(host, port, passive=True), port, backlog, reuse_port)
+            endpoints = resolve_now(host, port, passive=True, machine=machine)
+            return _listen_on_each(endpoints, port, backlog, reuse_port, machine)
         except OSError as exc:
             if port or exc.errno != errno.EADDRINUSE or not tries_left:
                 raise
     raise AssertionError("unreachable")
 
 
-def _listen_on_each(endpoints: list[Endpoint], port: int, backlog: int, reuse_port: bool) -> list[socket.socket]:
+def _listen_on_each(
+    endpoints: list[Endpoint], port: int, backlog: int, reuse_port: bool, machine: Machine
+) -> list[socket.socket]:
     socks: list[socket.socket] = []
     errors: list[OSError] = []
     try:
@@ -68,7 +74,7 @@ def _listen_on_each(endpoints: list[Endpoint], port: int, backlog: int, reuse_po
             if socks and port == 0:
                 sockaddr = (sockaddr[0], socks[0].getsockname()[1], *sockaddr[2:])
             try:
-                socks.append(listen_on(family, sockaddr, backlog, reuse_port))
+                socks.append(listen_on(family, sockaddr, backlog, reuse_port, machine))
             except OSError as exc:
                 if not is_not_there(exc):  # a port in use, for one: whoever has it would get part of the peers
                     errors.insert(0, exc)
@@ -91,10 +97,10 @@ def resolve(
     Returns the future: cancelling it gives up the place of a name that waits to be looked up.
     """
     if numeric_family(address.host) is None:
-        return loop.run_in_daemon(resolve_now, address.host, address.port, on_done=on_done)
+        return loop.run_in_daemon(resolve_now, address.host, address.port, False, loop.machine, on_done=on_done)
     future: futures.Future[list[Endpoint]] = futures.Future()
     try:
-        future.set_result(resolve_now(address.host, address.port))
+        future.set_result(resolve_now(address.host, address.port, False, loop.machine))
     except Exception as exc:  # an IPv6 scope that isn't there
         future.set_exception(exc)
     loop.call_soon(on_done, future)

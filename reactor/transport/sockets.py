@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..loop import forks
+from ..loop.machine import THIS, Machine
 from .address import format_address
 from .lent import lend
 
@@ -99,10 +100,10 @@ def facts(sock: socket.socket) -> dict[str, Any]:
     return known
 
 
-def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool) -> socket.socket:
+def listen_on(family: int, sockaddr: Any, backlog: int, reuse_port: bool, machine: Machine = THIS) -> socket.socket:
     """Return a listening socket. Raises OSError naming the address."""
     try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock: socket.socket = machine.socket(family, socket.SOCK_STREAM)
     except OSError as exc:  # a family that this machine doesn't have
         raise named(exc, f"can't listen on {format_address(sockaddr)}") from None
     try:
@@ -170,6 +171,16 @@ def take_next(listener: socket.socket) -> tuple[socket.socket, Any] | None:
     return sock, peer
 
 
+def take_unnumbered(listener: socket.socket) -> tuple[socket.socket, Any] | None:
+    """Accept once from a listening socket that no kernel has: of a simulated machine."""
+    try:
+        sock, peer = listener.accept()
+    except BlockingIOError:
+        return None
+    prepare(sock)
+    return sock, peer
+
+
 def refuse(listener: socket.socket, take: Take) -> bool:
     """Reset one who waits; False if nobody does, or it can't be done."""
     try:
@@ -181,18 +192,6 @@ def refuse(listener: socket.socket, take: Take) -> bool:
     return accepted is not None
 
 
-def take_descriptor() -> int | None:
-    """Return a descriptor of nothing, to be given up when there is no other; None if even that can't be had."""
-    try:
-        return os.open(os.devnull, os.O_RDONLY)
-    except OSError:
-        return None
-
-
-def give_descriptor(fd: int) -> None:
-    os.close(fd)
-
-
 def prepare(sock: socket.socket) -> None:
     """Make a stream socket ready for a connection: never blocks, sends small messages at once, notices a dead peer."""
     sock.setblocking(False)
@@ -202,13 +201,13 @@ def prepare(sock: socket.socket) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-def start_connect(family: int, sockaddr: Any, local: Any = None) -> socket.socket:
+def start_connect(family: int, sockaddr: Any, local: Any = None, machine: Machine = THIS) -> socket.socket:
     """Return a socket that is connecting; it is writable when it knows. Raises OSError naming the address.
 
     `local`: where it is bound first.
     """
     try:
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock: socket.socket = machine.socket(family, socket.SOCK_STREAM)
     except OSError as exc:
         raise named(exc, f"can't connect to {format_address(sockaddr)}") from None
     prepare(sock)
@@ -313,13 +312,27 @@ def tells_arrival() -> bool:
     return fcntl is not None
 
 
+def queued(sock: socket.socket, unread: bool) -> int:
+    """Return how many bytes are unread here, or not acknowledged there."""
+    return _queued(sock, _UNREAD if unread else _UNACKNOWLEDGED)
+
+
 def _queued(sock: socket.socket, queue: int) -> int:
     """Return how many bytes lie in a queue of the kernel's; where it isn't to be asked, whether there is one."""
     if sock.fileno() < 0:
-        raise ValueError("a socket without a number has no queues")
+        return _queued_of_unnumbered(sock, queue)
     if fcntl is not None:
         return int.from_bytes(fcntl.ioctl(sock.fileno(), queue, bytes(4)), sys.byteorder)
     return queue == _UNACKNOWLEDGED or _peek(sock)  # of what the peer has, Windows tells nothing: there may be one
+
+
+def _queued_of_unnumbered(sock: Any, queue: int) -> int:
+    """Ask a socket that no kernel has; one of a simulated machine knows."""
+    try:
+        ask = sock.queued
+    except AttributeError:
+        raise ValueError("a socket without a number has no queues") from None
+    return int(ask(queue == _UNREAD))
 
 
 def _peek(sock: socket.socket) -> int:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from ..loop.machine import THIS, Machine
 from . import sockets
 from .address import format_address
 from .resolver import Endpoint, resolve_now, together
@@ -29,12 +30,12 @@ _SO_MEMINFO = 55  # of Linux, which Python doesn't name; nine numbers, the last 
 _MEMINFO = struct.Struct("=9I")
 
 
-def bind(host: str | None, port: int, reuse_port: bool, broadcast: bool) -> socket.socket:
+def bind(host: str | None, port: int, reuse_port: bool, broadcast: bool, machine: Machine = THIS) -> socket.socket:
     """Return a socket at the first address of a host that this machine has. Raises OSError naming the addresses."""
     errors: list[OSError] = []
-    for family, sockaddr in resolve_now(host, port, passive=True):
+    for family, sockaddr in resolve_now(host, port, passive=True, machine=machine):
         try:
-            return _bind_at(family, sockaddr, reuse_port, broadcast)
+            return _bind_at(family, sockaddr, reuse_port, broadcast, machine)
         except OSError as exc:
             errors.append(exc)
             if not sockets.is_not_there(exc):
@@ -42,9 +43,9 @@ def bind(host: str | None, port: int, reuse_port: bool, broadcast: bool) -> sock
     raise together(errors or [OSError(f"no address for {host!r}")])
 
 
-def _bind_at(family: int, sockaddr: Any, reuse_port: bool, broadcast: bool) -> socket.socket:
+def _bind_at(family: int, sockaddr: Any, reuse_port: bool, broadcast: bool, machine: Machine) -> socket.socket:
     what = f"can't bind to {format_address(sockaddr)}"
-    sock = _make(family, what)
+    sock = _make(family, what, machine)
     try:
         if reuse_port:
             sockets.share_port(sock)
@@ -61,13 +62,13 @@ def _bind_at(family: int, sockaddr: Any, reuse_port: bool, broadcast: bool) -> s
     return sock
 
 
-def connect(endpoints: list[Endpoint], broadcast: bool) -> socket.socket:
+def connect(endpoints: list[Endpoint], broadcast: bool, machine: Machine = THIS) -> socket.socket:
     """Return a socket that is connected to the first address to which there is a way. Raises OSError naming them."""
     errors: list[OSError] = []
     for family, sockaddr in endpoints:
         what = f"can't connect to {format_address(sockaddr)}"
         try:
-            sock = _make(family, what)
+            sock = _make(family, what, machine)
             try:
                 allow_broadcast(sock, broadcast)
                 sock.connect(sockaddr)
@@ -80,9 +81,9 @@ def connect(endpoints: list[Endpoint], broadcast: bool) -> socket.socket:
     raise together(errors or [OSError("no address to connect to")])
 
 
-def _make(family: int, what: str) -> socket.socket:
+def _make(family: int, what: str, machine: Machine) -> socket.socket:
     try:
-        sock = socket.socket(family, socket.SOCK_DGRAM)
+        sock: socket.socket = machine.socket(family, socket.SOCK_DGRAM)
     except OSError as exc:  # a family that this machine doesn't have
         raise sockets.named(exc, what) from None
     sock.setblocking(False)

@@ -840,9 +840,9 @@ def test_close_is_bounded_then_resets(
 
 
 def test_extra_info_tells_the_peer(loop: EventLoop) -> None:
-    left, _, sock = wire(loop, Recorder(), Recorder())
-    assert left.get_extra_info("peername") == "memory"
-    assert left.get_extra_info("sockname") == "memory"
+    left, right, sock = wire(loop, Recorder(), Recorder())
+    assert left.get_extra_info("peername") == ("127.0.0.1", 40002) == right.get_extra_info("sockname")
+    assert left.get_extra_info("sockname") == ("127.0.0.1", 40001) == right.get_extra_info("peername")
     assert left.get_extra_info("socket") is sock
     assert left.get_extra_info("nothing", 5) == 5
     left.close()

@@ -112,7 +112,7 @@ def turns(net: Reactor, count: int = 4) -> None:
 def hang(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every connect be one that never ends: a socket that is never writable."""
 
-    def start_connect(family: int, sockaddr: Any) -> socket.socket:
+    def start_connect(family: int, sockaddr: Any, *_: Any) -> socket.socket:
         one, other = socket.socketpair()
         one.setblocking(False)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
@@ -194,7 +194,7 @@ def test_closing_at_any_moment_leaves_nothing(net: Reactor, listener: socket.soc
 
 
 def test_a_socket_that_cannot_be_made_is_a_failure(net: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
-    def start_connect(family: int, sockaddr: Any) -> socket.socket:
+    def start_connect(family: int, sockaddr: Any, *_: Any) -> socket.socket:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(sockets, "start_connect", start_connect)
@@ -290,7 +290,7 @@ class Course:
         self.started: list[tuple[Any, float]] = []
         self.socks: dict[Any, socket.socket] = {}
 
-    def start_connect(self, family: int, sockaddr: Any) -> socket.socket:
+    def start_connect(self, family: int, sockaddr: Any, *_: Any) -> socket.socket:
         one, other = socket.socketpair()
         one.setblocking(False)
         other.setblocking(False)
@@ -524,7 +524,7 @@ class Refuses:
         self._clock, self._began = clock, clock.now
         self.times: list[float] = []
 
-    def start_connect(self, family: int, sockaddr: Any) -> socket.socket:
+    def start_connect(self, family: int, sockaddr: Any, *_: Any) -> socket.socket:
         self.times.append(self._clock.now - self._began)
         raise OSError(errno.ECONNREFUSED, f"refusal {len(self.times)}")
 
@@ -620,7 +620,7 @@ def test_one_that_stands_at_the_second_try_is_a_connection(
 ) -> None:
     real, calls = sockets.start_connect, []
 
-    def start_connect(family: int, sockaddr: Any) -> socket.socket:
+    def start_connect(family: int, sockaddr: Any, *_: Any) -> socket.socket:
         calls.append(sockaddr)
         if len(calls) == 1:
             raise OSError(errno.ECONNREFUSED, "not yet")

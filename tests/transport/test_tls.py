@@ -214,7 +214,7 @@ def test_extra_info_tells_what_asyncio_tells(secure: Secure) -> None:
     assert ("DNS", "localhost") in left.get_extra_info("peercert")["subjectAltName"]
     assert len(left.get_extra_info("cipher")) == 3
     assert right.get_extra_info("peercert") is None
-    assert left.get_extra_info("peername") == "memory"
+    assert left.get_extra_info("peername") == ("127.0.0.1", 40002)
 
 
 # --- handshakes that fail: no connection_made, no connection_lost
