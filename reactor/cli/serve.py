@@ -11,7 +11,7 @@ from typing import Any
 from .failure import MISUSED, Failure
 from .options import between, seconds
 
-SUMMARY = "run an app's workers, watch them, and replace them without a connection lost"
+SUMMARY = "run an app's workers, and replace them one by one"
 _MOST_WORKERS = 1024
 
 

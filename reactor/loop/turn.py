@@ -61,7 +61,7 @@ class Turn:
     )
 
     def __init__(self, selector: selectors.BaseSelector, clock: Callable[[], float]) -> None:
-        if not isinstance(selector, selectors.BaseSelector):
+        if isinstance(selector, type) or not hasattr(selector, "get_map"):  # gevent's and eventlet's have another base
             raise TypeError(f"selector is {selector!r}, it must be a selectors.BaseSelector(), or None")
         self._selector = selector
         self._poll = poll_of(selector)

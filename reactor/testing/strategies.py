@@ -21,6 +21,10 @@ def messages(framing: Framing, *, most: int = _MOST, max_size: int = _MAX_SIZE) 
     """Return a strategy for lists of at most `most` messages that this framing can encode."""
     from hypothesis import strategies
 
+    if framing.fixed_length:
+        size = framing.fixed_length
+        return strategies.lists(strategies.binary(min_size=size, max_size=size), max_size=most)
+
     def can_be_encoded(message: bytes) -> bool:
         try:
             framing.encode(message, bytes(prefix))

@@ -337,10 +337,9 @@ def _queued_of_unnumbered(sock: Any, queue: int) -> int:
 
 def _peek(sock: socket.socket) -> int:
     """Look at the next byte, and leave it there; return 1 if there is one."""
-    try:
+    with contextlib.suppress(BlockingIOError):
         return len(sock.recv(1, socket.MSG_PEEK))
-    except BlockingIOError:
-        return 0
+    return 0
 
 
 def close(sock: socket.socket, reset: bool, shared: bool = False) -> None:

@@ -18,7 +18,7 @@ import reactor
 from reactor import Framing
 from reactor.cli import main
 
-COMMANDS = ["demo", "echo", "send", "dump", "bench", "vendor"]
+COMMANDS = ["demo", "echo", "send", "dump", "bench", "serve", "vendor"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

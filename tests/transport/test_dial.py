@@ -15,6 +15,7 @@ from reactor import Backoff, Connector, Limits, Protocol, Reactor
 
 LOCAL = "127.0.0.1"
 Certs = Any  # the class is conftest's
+PATIENT = Limits(first_message_timeout=None)  # a server that has no timer of its own
 QUICK = Backoff(initial=0.001, factor=1, longest=0.001, attempts=3)
 
 
@@ -60,7 +61,7 @@ def hangs_up() -> type[HangsUp]:
 def test_a_handshake_that_fails_is_tried_again_and_told_once(
     net: Reactor, certs: Certs, hangs_up: type[HangsUp]
 ) -> None:
-    server, outcome = net.listen_tcp(hangs_up, LOCAL, 0), Outcome()
+    server, outcome = net.listen_tcp(hangs_up, LOCAL, 0, limits=PATIENT), Outcome()
     outcome.dial(net, server.addresses[0][1], certs)
     run_until(net, lambda: outcome.failures)
     net.run_once(0.01)
@@ -73,7 +74,7 @@ def test_a_handshake_that_fails_is_tried_again_and_told_once(
 def test_without_retry_a_handshake_that_fails_is_told_at_once(
     net: Reactor, certs: Certs, hangs_up: type[HangsUp]
 ) -> None:
-    server, outcome = net.listen_tcp(hangs_up, LOCAL, 0), Outcome()
+    server, outcome = net.listen_tcp(hangs_up, LOCAL, 0, limits=PATIENT), Outcome()
     outcome.dial(net, server.addresses[0][1], certs, retry=None)
     run_until(net, lambda: outcome.failures)
     assert (hangs_up.come, len(outcome.failures)) == (1, 1)
@@ -109,7 +110,7 @@ def test_a_certificate_that_is_wrong_is_told_when_the_tries_are_spent(
 def test_closing_while_handshakes_fail_ends_it_without_a_word(
     net: Reactor, certs: Certs, hangs_up: type[HangsUp], turns: int
 ) -> None:
-    server, outcome = net.listen_tcp(hangs_up, LOCAL, 0), Outcome()
+    server, outcome = net.listen_tcp(hangs_up, LOCAL, 0, limits=PATIENT), Outcome()
     connector = net.connect_tcp(
         outcome.factory,
         LOCAL,
