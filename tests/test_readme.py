@@ -105,13 +105,17 @@ def parent(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("install", "whose"), [(EDITABLE, "reactor/reactor/"), (WHEEL, "venv/lib/")])
-def test_the_page_works_beside_the_clone(install: str, whose: str, parent: Path) -> None:
-    page = (ACTIVATE, install, WHICH, VENDOR, TALK, COMMANDS, JOBS, CODEC)
-    builds = sysconfig.get_path("purelib")
-    which, *lines = paste(parent, *page, BESIDE=builds)
-    assert which.startswith(f"{parent}/{whose}")
+def test_the_page_works_beside_the_clone(parent: Path) -> None:
+    page = (ACTIVATE, EDITABLE, WHICH, VENDOR, TALK, COMMANDS, JOBS, CODEC)
+    which, *lines = paste(parent, *page, BESIDE=sysconfig.get_path("purelib"))
+    assert which.startswith(f"{parent}/reactor/reactor/")
     assert_all_went_well(lines)
+
+
+def test_a_wheel_that_is_built_beside_the_clone_serves_too(parent: Path) -> None:
+    which, *lines = paste(parent, ACTIVATE, WHEEL, WHICH, TALK, BESIDE=sysconfig.get_path("purelib"))
+    assert which.startswith(f"{parent}/venv/lib/")
+    assert lines == ["b'hello'", "hello", "world"]
 
 
 def test_a_copy_that_the_clone_makes_needs_no_install(parent: Path) -> None:

@@ -294,4 +294,4 @@ class ConnectionMachine(RuleBasedStateMachine):
 
 TestConnection = ConnectionMachine.TestCase
 TestConnection.pytestmark = [pytest.mark.timeout(600)]  # shrinking takes its time, and being cut short tells nothing
-TestConnection.settings = settings(max_examples=400, stateful_step_count=50, deadline=None, print_blob=True)
+TestConnection.settings = settings(max_examples=200, stateful_step_count=50, deadline=None, print_blob=True)
