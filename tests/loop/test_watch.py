@@ -43,6 +43,14 @@ def test_a_watch_calls_for_what_it_wants(loop: EventLoop, pair: Pair, mask: int,
     watch.want(0)
 
 
+def test_a_watch_that_is_closed_is_in_no_selector(loop: EventLoop, pair: Pair) -> None:
+    watch = loop.watch(pair[0], lambda: pytest.fail("read"), lambda: pytest.fail("write"))
+    watch.want(READ)
+    watch.close()
+    assert loop.stats()["watched"] == 0
+    assert pair[0].fileno() not in loop.selector.get_map()
+
+
 def test_a_watch_adds_and_removes_one_interest_at_a_time(loop: EventLoop, pair: Pair) -> None:
     calls: list[str] = []
     watch = loop.watch(pair[0], lambda: calls.append("read"), lambda: calls.append("write"))

@@ -153,6 +153,25 @@ def test_never_more_than_64_kib_wait_for_the_end_of_the_turn(net: Reactor, twin:
     assert len(test.recv(1 << 20)) >= 20_004, "the first of them left at once"
 
 
+@pytest.mark.parametrize(("size", "leaves"), [(100, False), (8 * 1024, True)])
+def test_a_large_answer_leaves_behind_the_read_and_a_small_one_at_the_end_of_the_turn(
+    net: Reactor, twin: ModuleType, peer: Any, size: int, leaves: bool
+) -> None:
+    test, ours = peer
+    seen: list[bool] = []
+
+    class Answers(FramedProtocol):
+        def message_received(self, message: bytes) -> None:
+            self.send(bytes(size))
+            net.call_soon(lambda: seen.append(connection.get_write_buffer_size() == 0))  # between the two
+
+    connection = connect(net, ours, Answers())
+    test.sendall(Framing().encode(b"x"))
+    run_until(net, lambda: seen)
+    assert seen == [leaves]
+    assert len(test.recv(100_000)) == size + 4
+
+
 def test_a_list_that_is_sent_may_be_changed_at_once(net: Reactor, twin: ModuleType, peer: Any) -> None:
     test, ours = peer
     protocol = FrameRecorder()
