@@ -25,36 +25,38 @@ class Guests:
     def __init__(self, loop: EventLoop, seconds: float | None) -> None:
         self._loop = loop
         self._seconds = seconds
-        self._known: dict[Connection, None] = {}  # in order, and leaner than a set of thousands
+        self.known: dict[Connection, None] = {}  # in order, and leaner than a set of thousands
         self._new: dict[Connection, float] = {}  # each with when it is due: the first to come stands first
         self._timer: Timer | None = None
 
     def __len__(self) -> int:
-        return len(self._known) + len(self._new)
+        return len(self.known) + len(self._new)
 
     def __iter__(self) -> Iterator[Connection]:
-        return chain(self._known, self._new)
+        return chain(self.known, self._new)
 
     def are_as_many_as(self, cap: int | None) -> bool:
         """Whether there is no room for one more."""
-        return cap is not None and len(self._known) + len(self._new) >= cap
+        return cap is not None and len(self.known) + len(self._new) >= cap
 
     def add(self, connection: Connection) -> None:
         """Begin to wait for what somebody says."""
         if self._seconds is None:
-            self._known[connection] = None
+            self.known[connection] = None
             return
-        self._new[connection] = self._loop.time() + self._seconds
+        due = self._loop.time() + self._seconds
+        self._new[connection] = due
+        self.known.pop(connection, None)
         if self._timer is None:
             self._arm()
 
     def discard(self, connection: Connection) -> None:
         """Forget somebody who is gone."""
         if self._new.pop(connection, None) is None:
-            self._known.pop(connection, None)
+            self.known.pop(connection, None)
 
     def clear(self) -> None:
-        self._known.clear()
+        self.known.clear()
         self._new.clear()
         self.rest()
 
@@ -65,10 +67,8 @@ class Guests:
 
     def mend(self) -> None:
         """Wait anew behind an exception out of nowhere: it isn't known whom it has kept from being judged."""
-        for connection in self._known:
+        for connection in list(self.known):
             self.add(connection)
-        if self._seconds is not None:
-            self._known.clear()
         self._disarm()
         self._arm()
 
@@ -90,7 +90,7 @@ class Guests:
             if due > now:
                 break
             if connection in self._new:
-                self._known[connection] = None
+                self.known[connection] = None
                 del self._new[connection]
                 if not connection.has_spoken():
                     self._end(connection)
@@ -102,6 +102,5 @@ class Guests:
         assert self._seconds is not None
         if connection.may_have_spoken():
             self.add(connection)
-            self._known.pop(connection, None)
         else:
             connection.stayed_silent(self._seconds)

@@ -198,6 +198,7 @@ class Server:
                 self._leave(host)
         if connection is None:
             return None
+        self._guests.known[connection] = None  # in no call, into which an exception out of nowhere could come
         self._guests.add(connection)
         if info is not None:
             connection.know({"proxy": info})

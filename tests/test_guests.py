@@ -120,7 +120,7 @@ def test_an_exception_out_of_nowhere_lets_nobody_be_silent_for_ever(loop: EventL
     guests: Any = Guests(loop, 5)
     came = come(guests, 2)
     guests._timer.cancel()  # as if it had never been set
-    guests._known[came[0]] = None  # as if nobody had asked whether it has spoken
+    guests.known[came[0]] = None  # as if nobody had asked whether it has spoken
     guests.mend()
     guests.mend()
     assert len(guests) == 2
