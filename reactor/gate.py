@@ -1,33 +1,31 @@
 """Gate: who has come through a proxy and hasn't said for whom. Law: no byte is read that isn't the header's.
 
 What has come is looked at where it lies, so a ClientHello or a message in the same segment stays there for whose it is.
-All wait equally long, so who came first is due first, and there is one timer.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from itertools import islice
 from selectors import EVENT_READ
 from typing import Any
 
-from .loop import EventLoop, Timer
+from .loop import EventLoop
 from .loop.report import Repeats, say
 from .loop.watch import nothing_to_do
 from .transport import sockets
 from .transport.address import format_address
 from .transport.proxy import ProxyHeader, ProxyInfo, parse_header
+from .waits import Waits
 
 _FIRST_LOOK = 256  # bytes that are looked at while it isn't known how long the header is
-_AT_ONCE = 256  # who is judged behind one look: others have their turns in between
 
 OnShown = Callable[[Any, Any, ProxyInfo], object]
 
 _log = logging.getLogger(__name__)
 
 
-class Gate:
+class Gate(Waits["Visitor"]):
     """Lets through who shows a header that is good, and closes on everybody else, each for one counted cause.
 
     `on_shown(sock, peer, info)` is given the socket, and whom it is for. `on_refused()`: somebody is gone.
@@ -36,12 +34,10 @@ class Gate:
     def __init__(
         self, loop: EventLoop, proxy: ProxyHeader, on_shown: OnShown, on_refused: Callable[[], object]
     ) -> None:
-        self._loop = loop
+        super().__init__(loop)
         self._proxy = proxy
         self._on_shown = on_shown
         self._on_refused = on_refused
-        self._due: dict[Visitor, float] = {}  # the first to come stands first
-        self._timer: Timer | None = None
         self._refusals: dict[str, Repeats] = {}  # by cause
 
     def __len__(self) -> int:
@@ -105,28 +101,9 @@ class Gate:
         if self._due.pop(visitor, None) is not None and not self._due:
             self._disarm()
 
-    def _arm(self) -> None:
-        self._disarm()
-        if self._due:
-            self._timer = self._loop.call_at(next(iter(self._due.values())), self._look)
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        self._loop.call_after_look(self._judge)
-
-    def _judge(self) -> None:
-        now = self._loop.time()
-        for visitor, due in list(islice(self._due.items(), _AT_ONCE)):
-            if due > now:
-                break
-            if visitor in self._due:
-                text = f"no whole header came within {self._proxy.timeout:g} s, which is timeout of ProxyHeader"
-                self.refuse(visitor, "timeouts_proxy", text)
-        self._arm()
+    def _overdue(self, visitor: Visitor) -> None:
+        text = f"no whole header came within {self._proxy.timeout:g} s, which is timeout of ProxyHeader"
+        self.refuse(visitor, "timeouts_proxy", text)
 
 
 class Visitor:

@@ -55,7 +55,8 @@ RANKS = [
     {"transport.datagram_core"},
     {"transport.datagram"},
     {"transport"},
-    {"arguments", "gate", "guests"},
+    {"arguments", "waits"},
+    {"gate", "guests"},
     {"server", "dial", "lookup"},
     {"connections"},
     {"datagrams"},
@@ -117,7 +118,7 @@ RANKS = [
 ]
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 PARTS = {"receiving", "sending", "_receiver_py", "_sender_py", "outcome"}  # of connection, stream and threads
-PARTS |= {"datagram_core", "_chunk_py"}  # of datagram, codec
+PARTS |= {"datagram_core", "_chunk_py", "waits"}  # of datagram, codec, guests and gate
 FRAMING_MUST_NOT_SEE = {"socket", "selectors", "time", "asyncio", "threading", "ssl"}
 
 
