@@ -1,17 +1,14 @@
 """A lock that is lent for a time, and clients that want it. Never may two of them take it for theirs at once.
 
-    python examples/simulation/lock_service.py          # look for a seed on which the first version fails
-    python examples/simulation/lock_service.py mended   # and for one on which the mended version does
+    python -m reactor.testing examples/simulation/lock_service.py:first    # finds a seed that fails
+    python -m reactor.testing examples/simulation/lock_service.py:mended   # finds none
 
 The first version counts the lease from when the answer comes, by its own clock: an answer that was held up, or a clock
 that is slow, and the server has lent the lock to somebody else meanwhile. The mended one counts from when it asked, and
 allows for the worst clocks that it is told of: a server's of one and a half times the speed, and its own of half of it.
 """
 
-import sys
-
 from reactor import Backoff, FramedProtocol, Limits
-from reactor.testing import SimulationFailed, simulate
 
 PORT = 6000
 LEASE = 9.0  # seconds, on the server's clock
@@ -113,17 +110,3 @@ def first(network):
 
 def mended(network):
     play(network, is_careful=True)
-
-
-def main(version="first", seeds="1000"):
-    try:
-        simulate(globals()[version], int(seeds))
-    except SimulationFailed as failure:
-        print(failure)
-        return 1
-    print(f"{seeds} seeds pass")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

@@ -1,17 +1,15 @@
 """A counter with three replicas that tell each other by UDP what they know. No addition may be lost.
 
-    python examples/simulation/replicated_counter.py          # look for a seed on which the first version fails
-    python examples/simulation/replicated_counter.py mended   # and for one on which the mended version does
+    python -m reactor.testing examples/simulation/replicated_counter.py:first    # finds a seed that fails
+    python -m reactor.testing examples/simulation/replicated_counter.py:mended   # finds none
 
 The first version keeps one total and takes the greater of two: while a partition parts the replicas, both sides count
 on from the same total, and behind it one side's additions are gone. The mended one keeps a total for each replica.
 """
 
 import json
-import sys
 
 from reactor import DatagramProtocol
-from reactor.testing import SimulationFailed, simulate
 
 PORT = 7000
 NAMES = ["a", "b", "c"]
@@ -98,17 +96,3 @@ def first(network):
 
 def mended(network):
     play(network, TotalOfEach)
-
-
-def main(version="first", seeds="1000"):
-    try:
-        simulate(globals()[version], int(seeds))
-    except SimulationFailed as failure:
-        print(failure)
-        return 1
-    print(f"{seeds} seeds pass")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))

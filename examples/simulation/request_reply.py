@@ -1,17 +1,15 @@
 """A shop that takes orders, and a client that asks again when no answer comes. Orders must be taken once.
 
-    python examples/simulation/request_reply.py          # look for a seed on which the first version fails
-    python examples/simulation/request_reply.py mended   # and for one on which the mended version does
+    python -m reactor.testing examples/simulation/request_reply.py:first    # finds a seed that fails
+    python -m reactor.testing examples/simulation/request_reply.py:mended   # finds none
 
 The first version has a bug that no test over a good network finds: an order whose answer is lost is taken twice. The
 mended one gives each order a number, and the shop remembers the answers that it gave.
 """
 
 import itertools
-import sys
 
 from reactor import Backoff, FramedProtocol, Limits
-from reactor.testing import SimulationFailed, simulate
 
 PORT = 4000
 PATIENCE = 2.0  # seconds until the client asks again
@@ -107,17 +105,3 @@ def first(network):
 
 def mended(network):
     play(network, remembers=True)
-
-
-def main(version="first", seeds="1000"):
-    try:
-        simulate(globals()[version], int(seeds))
-    except SimulationFailed as failure:
-        print(failure)
-        return 1
-    print(f"{seeds} seeds pass")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
