@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import stat
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
+
+import trustme
 
 from reactor import EventLoop, FramedProtocol, Protocol
 
@@ -44,6 +47,15 @@ def is_open(fd: int) -> bool:
 def open_descriptors() -> set[int]:
     """Return the numbers that are in use, and that of the list itself."""
     return set(map(int, os.listdir(_DESCRIPTORS)))
+
+
+def tls_contexts(name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return the contexts of a server of that name, and of a client that trusts it."""
+    authority, server = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client
 
 
 def run_until(loop: EventLoop, condition: Callable[[], Any]) -> None:

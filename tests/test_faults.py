@@ -13,8 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-import trustme
-from helpers import Echo, FrameRecorder, Recorder, open_descriptors, run_until
+from helpers import Echo, FrameRecorder, Recorder, open_descriptors, run_until, tls_contexts
 
 from reactor import ConnectionTimeout, EventLoop, FrameTruncated, Framing, Limits, Reactor, Server
 from reactor.testing import ManualClock, MemorySocket, memory_pair
@@ -487,11 +486,7 @@ NAME = "reactor.test"
 @pytest.fixture(scope="module")
 def contexts() -> Contexts:
     """The contexts of a server and of a client that trusts it."""
-    authority, server = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(NAME).configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
+    return tls_contexts(NAME)
 
 
 def secured(contexts: Contexts) -> tuple[TLS, TLS]:

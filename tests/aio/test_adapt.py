@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
-import trustme
 from aio.driven import LOOPS, made_by
 from conftest import needs_extension
+from helpers import tls_contexts
 from interruption import Interruption, OutOfNowhere, raise_out_of_nowhere
 
 from reactor import FramedProtocol, Framing, Limits, aio
@@ -25,11 +25,7 @@ LEFT_OUT_UNDER_TLS = {(name, 55) for name in LOOPS}
 
 @pytest.fixture(scope="module")
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority, server = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("reactor.test").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
+    return tls_contexts("reactor.test")
 
 
 # The pure twin over one of them: what a loop does differently is above both twins.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
+from helpers import tls_contexts
 
 from reactor import EventLoop, Limits, Protocol, Reactor
 from reactor.testing import MemorySelector, check_transport, memory_pair
@@ -31,11 +31,7 @@ Contexts = tuple[ssl.SSLContext, ssl.SSLContext]
 @pytest.fixture(scope="module")
 def contexts() -> Contexts:
     """The contexts of a server and of a client that trusts it."""
-    authority, server = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(NAME).configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
+    return tls_contexts(NAME)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import pytest
 
@@ -31,12 +30,20 @@ def test_the_first_that_fails_is_found(processes: int, failing: tuple[int, ...])
 
 @needs_fork
 def test_a_slow_process_is_waited_for_if_its_seed_comes_first() -> None:
+    reading, writing = os.pipe()
+
     def scenario(network: SimNetwork) -> None:
         if network.seed == 2:
-            time.sleep(0.2)
+            os.read(reading, 1)  # until the other process has come to the seed behind it
+        if network.seed == 3:
+            os.write(writing, b"x")
         assert network.seed not in (2, 3)
 
-    assert first_failure(scenario, range(10), 2, lambda _: None) == 2
+    try:
+        assert first_failure(scenario, range(10), 2, lambda _: None) == 2
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 @needs_fork

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import trustme
+from helpers import tls_contexts
 
 from reactor import Limits
 from reactor.testing import SimNetwork, check_transport
@@ -44,11 +44,7 @@ class Stepped:
 
 @pytest.fixture(scope="module")
 def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    authority, server = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("one").configure_cert(server)
-    client = ssl.create_default_context()
-    authority.configure_trust(client)
-    return server, client
+    return tls_contexts("one")
 
 
 @pytest.fixture(params=["tcp", "unix", "tls", "tcp_in_pieces"])
