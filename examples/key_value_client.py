@@ -21,8 +21,8 @@ OnAnswer = Callable[[Verdict | None, bytes], object]
 class Client(FramedProtocol):
     framing = FRAMING
 
-    def __init__(self, on_made: Callable[["Client"], object]) -> None:
-        self.on_made = on_made
+    def __init__(self, on_made: Callable[["Client"], object], on_lost: Callable[[object], object]) -> None:
+        self.on_made, self.on_lost = on_made, on_lost
         self.waiting: deque[OnAnswer] = deque()
 
     def connection_made(self, transport: Transport) -> None:
@@ -35,45 +35,36 @@ class Client(FramedProtocol):
 
     def message_received(self, message: bytes) -> None:
         self.waiting.popleft()(Verdict(message[0]), message[1:])
+        self.waiting or self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         while self.waiting:
             self.waiting.popleft()(None, str(exc or "the server ended the connection").encode())
-
-
-class Asker:
-    """Asks what it is told to, and prints the answers."""
-
-    def __init__(self, reactor: Reactor, requests: list[list[str]]) -> None:
-        self.reactor, self.requests = reactor, requests
-        self.failure: str | None = None
-
-    def ask_all(self, client: Client) -> None:
-        for what, key, *value in self.requests:
-            client.ask(What[what.upper()], key.encode(), "".join(value).encode(), self.answered)
-        self.client = client
-
-    def answered(self, verdict: Verdict | None, value: bytes) -> None:
-        if verdict is None:
-            self.failed(value.decode())
-        else:
-            print(verdict.name, value.decode(errors="replace"))
-            self.client.waiting or self.reactor.stop()
-
-    def failed(self, exc: object) -> None:
-        self.failure = f"key_value_client: {exc}"
-        self.reactor.stop()
+        self.on_lost(exc)
 
 
 def main(host: str, port: str, *words: str) -> str | None:
     requests = [each.split(" ", 2) for each in words]
     if not all(len(each) > 1 and each[0].upper() in What.__members__ for each in requests):
         return "key_value_client: a request is get KEY, set KEY VALUE or delete KEY"
+    failures: list[str] = []
     with Reactor() as reactor:
-        asker = Asker(reactor, requests)
-        reactor.connect_tcp(lambda: Client(asker.ask_all), host, int(port), limits=LIMITS, on_failure=asker.failed)
+
+        def ask_all(client: Client) -> None:
+            for what, key, *value in requests:
+                client.ask(What[what.upper()], key.encode(), "".join(value).encode(), show)
+
+        def lost(exc: object) -> None:
+            failures.extend([f"key_value_client: {exc}"] if exc else [])
+            reactor.stop()
+
+        reactor.connect_tcp(lambda: Client(ask_all, lost), host, int(port), limits=LIMITS, on_failure=lost)
         reactor.run()
-    return asker.failure
+    return failures[0] if failures else None
+
+
+def show(verdict: Verdict | None, value: bytes) -> None:
+    print(verdict.name if verdict else "LOST", value.decode(errors="replace"))
 
 
 if __name__ == "__main__":

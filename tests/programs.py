@@ -105,8 +105,8 @@ def read(sock: socket.socket, count: int) -> bytes:
     return data
 
 
-def read_message(sock: socket.socket) -> bytes:
-    return read(sock, int.from_bytes(read(sock, 4), "big"))
+def read_message(sock: socket.socket, size: int = 4) -> bytes:
+    return read(sock, int.from_bytes(read(sock, size), "big"))
 
 
 def ended(sock: socket.socket) -> bool:

@@ -6,6 +6,7 @@ import runpy
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from socket import socket
 from typing import Any
 
@@ -67,9 +68,9 @@ def test_what_is_said_in_a_room_is_heard_there_and_nowhere_else(guest: Any) -> N
 
 
 def test_a_name_is_one_members_of_a_room(guest: Any) -> None:
-    guest("ann", "garden")
+    guest("ann", "attic")
     second = guest()
-    second.says("ann garden")
+    second.says("ann attic")
     assert second.reads() == "* That name is taken. Another?"
     second.says("no room")
     assert second.reads() == "* no comes; here: no"
@@ -79,13 +80,13 @@ def test_a_name_is_one_members_of_a_room(guest: Any) -> None:
 
 
 def test_what_a_terminal_would_obey_is_left_out(guest: Any) -> None:
-    ann = guest("ann", "garden")
+    ann = guest("ann", "cellar")
     ann.sock.sendall(b"\x1b[2Jred\r \xff\n")
     assert ann.reads() == "ann: [2Jred \N{REPLACEMENT CHARACTER}"
 
 
 def test_a_line_without_an_end_ends_its_member_and_the_room_is_told_why(guest: Any) -> None:
-    ann, bob = guest("ann", "garden"), guest("bob", "garden")
+    ann, bob = guest("ann", "hall"), guest("bob", "hall")
     assert ann.reads() == "* bob comes; here: ann, bob"
     bob.sock.sendall(b"x" * 2000)
     assert "max_frame_length" in (line := ann.reads())
@@ -94,7 +95,7 @@ def test_a_line_without_an_end_ends_its_member_and_the_room_is_told_why(guest: A
 
 
 def test_who_talks_too_much_waits_and_all_of_it_is_heard(guest: Any) -> None:
-    ann = guest("ann", "garden")
+    ann = guest("ann", "tower")
     ann.says("\n".join(map(str, range(10))))
     assert [ann.reads() for _ in range(10)] == [f"ann: {number}" for number in range(10)]
 
@@ -106,24 +107,24 @@ def test_on_sigterm_all_are_closed(server: Program, guest: Any) -> None:
     assert server.stop(None) == ("", "")
 
 
-def test_who_is_too_slow_for_the_room_is_ended_by_the_limit_and_the_others_go_on(net: Reactor) -> None:
-    """In this process, for the limits are to be low."""
+def test_who_is_too_slow_for_the_room_is_ended_by_the_limit_and_the_others_go_on(net: Reactor, tmp_path: Path) -> None:
+    """In this process and at a Unix socket, for the limits are to be low, and the kernel to hold little."""
     example = runpy.run_path(str(EXAMPLES / "chat_room.py"))
     globals_of_it = example["Member"].message_received.__globals__
     globals_of_it["PACE"] = 0
     limits, rooms = Limits(max_write_buffer=20_000), example["Rooms"]()
-    server = net.listen_tcp(partial(example["Member"], net, rooms), "127.0.0.1", 0, limits=limits)
+    net.listen_unix(partial(example["Member"], net, rooms), tmp_path / "chat", limits=limits)
     slow, quick = Recorder(), Recorder()
     for each, name in ((slow, b"slow"), (quick, b"quick")):
-        net.connect_tcp(lambda each=each: each, *server.addresses[0])
+        net.connect_unix(lambda each=each: each, tmp_path / "chat")
         run_until(net, lambda each=each: b"please" in each.data)
         each.transport.write(name + b" room\n")
         run_until(net, lambda each=each: b"comes" in each.data)
     slow.transport.pause_reading()
-    said = 0
-    while b"slow has gone" not in quick.data:
-        said += 1
+    for said in range(1, 2000):
         quick.transport.write(b"x" * 900 + b"\n")
-        run_until(net, lambda: quick.data.count(b"quick: ") == said or b"slow has gone" in quick.data)
+        run_until(net, lambda said=said: quick.data.count(b"quick: ") == said)
+        if b"slow has gone" in quick.data:
+            break
     assert b"max_write_buffer is 20000" in quick.data
     assert list(rooms["room"]) == ["quick"]
