@@ -53,17 +53,8 @@ class Program:
         self.process.kill()
         self.process.communicate()
 
-    def connect(self, receive_buffer: int | None = None) -> socket.socket:
-        sock = socket.socket()
-        if receive_buffer is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.settimeout(PATIENCE)
-        try:
-            sock.connect(self.address)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=PATIENCE)
 
     def says(self) -> str:
         """Return the next line of its stdout."""
@@ -76,13 +67,15 @@ class Program:
         return self.process.stderr.readline().rstrip("\n")
 
     def drain(self, signum: signal.Signals = signal.SIGTERM) -> None:
-        """Tell it to end, and wait until it listens no more."""
+        """Tell it to end, and wait until it listens no more: to try would make it see somebody come."""
         self.process.send_signal(signum)
-        while True:
-            try:
-                self.connect().close()
-            except OSError:
-                return
+        while self._listens():
+            assert self.process.poll() is None, self.process.communicate()
+
+    def _listens(self) -> bool:
+        entry, listening = f":{self.address[1]:04X}", "0A"
+        rows = map(str.split, Path("/proc/net/tcp").read_text().splitlines())
+        return any(row[1].endswith(entry) and row[3] == listening for row in rows)
 
     def stop(self, signum: signal.Signals | None = signal.SIGTERM) -> tuple[str, str]:
         """Tell it to end, unless it has been told, and wait for a good end. Return what it has said meanwhile."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from conftest import TWINS
+from peers.servers import free_port
 from programs import PATIENCE, Program, ended, read, send_until_stuck
 
 MOST = 64 << 20  # bytes that no system's buffers take
@@ -18,7 +19,7 @@ class Relayed:
     """The server elsewhere, and the relay to it."""
 
     def __init__(self, twin: str) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", free_port()))  # by its number, which then stays its own
         self.listener.settimeout(PATIENCE)
         self.relay = Program(twin, "relay.py", "127.0.0.1", 0, *self.listener.getsockname())
 
@@ -88,13 +89,11 @@ def test_a_reset_is_passed_on_as_one(relayed: Relayed) -> None:
 
 def test_where_nobody_listens_who_comes_is_ended_with_one_line(relayed: Relayed) -> None:
     with relayed.pair() as (near, far):
-        address = relayed.listener.getsockname()
-        relayed.listener.close()
+        relayed.listener.shutdown(socket.SHUT_RDWR)
         with suppress(ConnectionResetError), relayed.relay.connect() as sock:  # it may be while it still connects
             assert ended(sock)
         assert "Connection refused" in relayed.relay.complains()
-        relayed.listener = socket.create_server(address)
-        relayed.listener.settimeout(PATIENCE)
+        relayed.listener.listen()
         near.sendall(b"undisturbed")
         assert read(far, 11) == b"undisturbed"
 
