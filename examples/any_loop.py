@@ -74,5 +74,6 @@ def main(host: str, port: str, loop: str) -> None:
 
 
 if __name__ == "__main__":
-    loops = ("reactor", "asyncio", "uvloop")
-    sys.exit(main(*sys.argv[1:3], sys.argv[4]) if sys.argv[3:4] == ["--loop"] and sys.argv[4] in loops else __doc__)
+    if sys.argv[3:4] != ["--loop"] or sys.argv[4:] not in (["reactor"], ["asyncio"], ["uvloop"]):
+        sys.exit(__doc__)
+    main(sys.argv[1], sys.argv[2], sys.argv[4])

@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 
-from key_value_store import FRAMING, Verdict, What
+from key_value_store import Asked, Verdict, What
 
 from reactor import FramedProtocol, Limits, Reactor, Transport
 
@@ -19,7 +19,7 @@ OnAnswer = Callable[[Verdict | None, bytes], object]
 
 
 class Client(FramedProtocol):
-    framing = FRAMING
+    framing = Asked.framing
 
     def __init__(self, on_made: Callable[["Client"], object], on_lost: Callable[[object], object]) -> None:
         self.on_made, self.on_lost = on_made, on_lost
@@ -35,7 +35,8 @@ class Client(FramedProtocol):
 
     def message_received(self, message: bytes) -> None:
         self.waiting.popleft()(Verdict(message[0]), message[1:])
-        self.waiting or self.transport.close()
+        if not self.waiting:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         while self.waiting:

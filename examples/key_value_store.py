@@ -9,11 +9,9 @@ A request is [length: 4][what: 1][length of the key: 1][key][value], an answer [
 import signal
 import sys
 from enum import IntEnum
-from functools import partial
 
 from reactor import FramedProtocol, Framing, Limits, Reactor
 
-FRAMING = Framing(max_frame_length=64 * 1024)
 LIMITS = Limits(max_connections=1000, write_timeout=10)
 MEMORY, ENTRY = 64 << 20, 200  # bytes for all; bytes that an entry takes beside its own
 What = IntEnum("What", ["GET", "SET", "DELETE"])  # 1, 2, 3
@@ -47,10 +45,8 @@ class Store(dict[bytes, bytes]):
 
 
 class Asked(FramedProtocol):
-    framing = FRAMING
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    framing = Framing(max_frame_length=64 * 1024)
+    store = Store()  # one for all connections
 
     def message_received(self, message: bytes) -> None:
         verdict, value = self.store.answer(message)
@@ -69,11 +65,14 @@ class Asked(FramedProtocol):
 
 def main(host: str, port: str) -> None:
     with Reactor() as reactor:
-        print(f"listening on {reactor.listen_tcp(partial(Asked, Store()), host, int(port), limits=LIMITS)}", flush=True)
+        server = reactor.listen_tcp(Asked, host, int(port), limits=LIMITS)
+        print(f"listening on {server}", flush=True)
         for each in (signal.SIGTERM, signal.SIGINT):
             reactor.add_signal_handler(each, reactor.drain, 5, lambda drained: reactor.stop())
         reactor.run()
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]) if len(sys.argv) == 3 else __doc__)
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

@@ -41,7 +41,7 @@ class Metrics(DatagramProtocol):
             table[name] = value + (self.counts.get(name, 0) if kind == b"c" else 0)
 
     def report(self, stats: dict[str, int]) -> str:
-        lost = {
+        lost: dict[str, float] = {
             "malformed": self.malformed,
             "refused": self.refused,
             "missed": stats["datagrams_missed"],  # they came while the kernel's queue was full
@@ -74,4 +74,6 @@ def main(host: str, port: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]) if len(sys.argv) == 3 else __doc__)
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])

@@ -23,20 +23,19 @@ PATIENCE, LARGEST = 10.0, 64 << 20  # seconds for a reply, or the next part of i
 
 
 class Redis(Protocol):
-    def __init__(self, commands: list[list[str]], on_lost: Callable[[object], object]) -> None:
+    def __init__(self, commands: list[tuple[Any, ...]], on_lost: Callable[[object], object]) -> None:
         self.commands, self.on_lost = commands, on_lost
         self.reader = hiredis.Reader(encoding="utf-8", errors="backslashreplace", notEnoughData=Ellipsis)
         self.waiting: deque[Callable[[Any], object]] = deque()
-        self.unread = 0  # bytes of a reply that isn't complete
-        self.subscribed = False
+        self.unread, self.subscribed = 0, False  # bytes of a reply that isn't complete
 
     def connection_made(self, transport: Transport) -> None:
-        self.ask(["hello", "3"], lambda reply: None)  # what is pushed can then be told from replies
+        self.ask(("hello", "3"), lambda reply: None)  # what is pushed can then be told from replies
         for words in self.commands:  # all of one turn leave in one write
             self.ask(words, print)
 
-    def ask(self, words: list[str], on_reply: Callable[[Any], object]) -> None:
-        self.transport.write(hiredis.pack_command(tuple(words)))
+    def ask(self, words: tuple[Any, ...], on_reply: Callable[[Any], object]) -> None:
+        self.transport.write(hiredis.pack_command(words))
         if words[0].lower() in ("subscribe", "psubscribe"):  # is answered by what is pushed
             self.subscribed = True
         else:
@@ -53,7 +52,8 @@ class Redis(Protocol):
             raise ValueError(f"a reply of more than {LARGEST} bytes")
         if not self.waiting:
             self.transport.set_read_timeout(None)  # what is pushed comes when it comes
-            self.subscribed or self.transport.close()
+            if not self.subscribed:
+                self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.on_lost(exc or (self.waiting and f"the connection is over, {len(self.waiting)} commands have no reply"))
@@ -67,7 +67,7 @@ def main(host: str, port: str, *commands: str) -> str | None:
             failures.append(exc)
             reactor.stop()
 
-        client = Redis([shlex.split(each) for each in commands], lost)
+        client = Redis([tuple(shlex.split(each)) for each in commands], lost)
         reactor.set_exception_handler(lambda loop, context: None)  # on_lost is told, too
         reactor.connect_tcp(lambda: client, host, int(port), limits=Limits(write_timeout=PATIENCE), on_failure=lost)
         reactor.add_signal_handler(signal.SIGTERM, reactor.stop)  # as ctrl-C does

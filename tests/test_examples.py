@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -38,6 +39,13 @@ def test_an_example_has_less_than_80_lines_and_says_how_it_is_called(path: Path)
     done = subprocess.run([sys.executable, path], env=environ, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 1
     assert f"python examples/{path.name}" in done.stderr
+
+
+def test_the_list_of_the_examples_has_each_of_them() -> None:
+    listed = re.findall(r"\]\(([^)]+)\)", (ROOT / "examples" / "README.md").read_text())
+    there = {path.name for path in EXAMPLES} | {path.parent.name for path in ROOT.glob("examples/*/*.py")}
+    assert there <= set(listed)
+    assert [name for name in listed if name.endswith(".py") and not (ROOT / "examples" / name).exists()] == []
 
 
 # --- send_file.py
