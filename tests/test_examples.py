@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import re
+import runpy
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,10 @@ from pathlib import Path
 
 import pytest
 from conftest import TWINS
+from helpers import run_until
+
+from reactor import Reactor
+from reactor.testing import ManualClock
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -72,7 +78,7 @@ def send(start: Start, source: Path, target: Path) -> list[int]:
     """Send a file from one process to another, and return the peak memory of both in bytes."""
     with start("receive", "127.0.0.1", 0, target) as receiver:
         assert receiver.stdout is not None
-        port = receiver.stdout.readline().split()[-1]
+        port = receiver.stdout.readline().rpartition(":")[2].strip()
         with start("send", "127.0.0.1", port, source) as sender:
             told, errors = sender.communicate(timeout=PATIENCE)
         _, other_errors = receiver.communicate(timeout=PATIENCE)
@@ -104,3 +110,33 @@ def test_who_sends_to_nobody_is_told(start: Start, tmp_path: Path) -> None:
         _, errors = sender.communicate(timeout=PATIENCE)
     assert sender.returncode == 1
     assert "can't connect to 127.0.0.1:1: Connection refused" in errors
+
+
+def test_a_file_may_take_as_long_as_it_takes_while_its_receiver_takes_some_of_it(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    example, source = runpy.run_path(str(ROOT / "examples" / "send_file.py")), tmp_path / "source"
+    source.write_bytes(bytes(16 * MEBIBYTE))
+    with socket.create_server(("127.0.0.1", 0)) as listener, Reactor(clock=clock) as net, source.open("rb") as file:
+        sender = example["Sender"](net, file)
+        net.connect_tcp(lambda: sender, *listener.getsockname(), limits=example["PATIENT"])
+        run_until(net, lambda: net.stats()["connections"])
+        peer = listener.accept()[0]
+        with peer:
+            peer.setblocking(False)
+            for _ in range(16):  # 16 minutes
+                take(peer, MEBIBYTE, net)
+                clock.advance(59)
+                net.run_once(0)
+            take(peer, 8, net)
+            peer.sendall((26).to_bytes(8, "big") + b"that is 16 MiB, bytes came")
+            net.run()
+    assert sender.failure is None
+
+
+def take(peer: socket.socket, count: int, net: Reactor) -> None:
+    while count:
+        try:
+            count -= len(peer.recv(count))
+        except BlockingIOError:
+            net.run_once(0)

@@ -18,9 +18,7 @@ pytest.importorskip("mypy", reason="mypy is in the extra `lint`")
 
 PROGRAMS = [Path(__file__).with_name(name) for name in ("streams.py", "datagrams.py")]
 WITH_OTHERS = ("redis_client.py", "key_value_client.py")  # what they import needn't be there, or is beside them
-EXAMPLES = [
-    each for each in Path(reactor.__file__).parents[1].glob("examples/*.py") if each.name not in WITH_OTHERS
-]
+EXAMPLES = [each for each in Path(reactor.__file__).parents[1].glob("examples/*.py") if each.name not in WITH_OTHERS]
 
 
 def checked(tmp_path: Path, *paths: Path) -> str:
