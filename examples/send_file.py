@@ -7,7 +7,7 @@ from typing import IO
 from reactor import FramedProtocol, Framing, Limits, Piece, Reactor, Transport
 
 PART = 1 << 16  # bytes that are read and written at once
-PATIENT = Limits(max_connections=1, frame_timeout=None, idle_timeout=60)  # as long as it takes, while bytes move
+PATIENT = Limits(max_connections=1, frame_timeout=None, idle_timeout=600)  # megabytes may be on their way
 
 
 class End(FramedProtocol):
