@@ -70,7 +70,7 @@ class Program:
         """Tell it to end, and wait until it listens no more: to try would make it see somebody come."""
         self.process.send_signal(signum)
         while self._listens():
-            assert self.process.poll() is None, self.process.communicate()
+            pass
 
     def _listens(self) -> bool:
         entry, listening = f":{self.address[1]:04X}", "0A"
