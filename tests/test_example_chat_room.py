@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -100,9 +101,9 @@ def test_who_talks_too_much_waits_and_all_of_it_is_heard(guest: Any) -> None:
     assert [ann.reads() for _ in range(10)] == [f"ann: {number}" for number in range(10)]
 
 
-def test_on_sigterm_all_are_closed(server: Program, guest: Any) -> None:
+def test_on_ctrl_c_all_are_closed(server: Program, guest: Any) -> None:
     ann = guest("ann", "garden")
-    server.drain()
+    server.drain(signal.SIGINT)
     assert ann.reads() == ""
     assert server.stop(None) == ("", "")
 

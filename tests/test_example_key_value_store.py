@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import runpy
 import socket
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -95,9 +94,7 @@ def test_the_client_says_what_was_wrong() -> None:
 
 
 def test_the_client_is_told_what_is_lost_with_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [str(EXAMPLES), *sys.path])
-    monkeypatch.setitem(sys.modules, "key_value_store", None)
-    del sys.modules["key_value_store"]
+    monkeypatch.syspath_prepend(EXAMPLES)
     told: list[object] = []
     client = runpy.run_path(str(EXAMPLES / "key_value_client.py"))["Client"](print, told.append)
     for _ in range(2):
