@@ -14,7 +14,7 @@ from functools import partial
 from reactor import FramedProtocol, Framing, Limits, Reactor, Transport
 
 PACE = 0.05  # seconds from a line to the next one of the same member
-LIMITS = Limits(max_connections=1000, first_message_timeout=30, write_timeout=20, max_write_buffer=256 * 1024)
+LIMITS = Limits(first_message_timeout=30, read_timeout=3600, write_timeout=20, max_write_buffer=256 * 1024)
 
 
 class Rooms(dict[str, dict[str, "Member"]]):

@@ -39,9 +39,10 @@ class Client(FramedProtocol):
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        reason = exc or (self.waiting and ConnectionError("the server ended the connection"))
         while self.waiting:
-            self.waiting.popleft()(None, str(exc or "the server ended the connection").encode())
-        self.on_lost(exc)
+            self.waiting.popleft()(None, str(reason).encode())
+        self.on_lost(reason)
 
 
 def main(host: str, port: str, *words: str) -> str | None:

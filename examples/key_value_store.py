@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from reactor import FramedProtocol, Framing, Limits, Reactor
 
-LIMITS = Limits(max_connections=1000, write_timeout=10)
+LIMITS = Limits(max_connections=1000, read_timeout=600, write_timeout=10)
 MEMORY, ENTRY = 64 << 20, 200  # bytes for all; bytes that an entry takes beside its own
 What = IntEnum("What", ["GET", "SET", "DELETE"])  # 1, 2, 3
 Verdict = IntEnum("Verdict", ["OK", "MISSING", "FULL", "BAD"])

@@ -1,7 +1,7 @@
 """A collector of metrics over UDP, as statsd has them: counts and gauges, and what was lost on the way is told, too.
 
     python examples/metrics_collector.py 127.0.0.1 8125
-    printf 'jobs.done:1|c\\nqueue.length:17|g' | nc -u -w 0 127.0.0.1 8125
+    echo "jobs.done:1|c" | nc -u -w 1 127.0.0.1 8125
     nc 127.0.0.1 8125
 
 Who connects over TCP to the same port gets the report, and so does the terminal at the end.
