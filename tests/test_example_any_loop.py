@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Iterator
 
 import pytest
-from programs import Program, ended, frame, read_message, run
+from example_programs import Program, ended, frame, read_message, run
 
 from reactor._mode import compiled_wanted
 

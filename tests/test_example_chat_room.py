@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from conftest import TWINS
+from example_programs import EXAMPLES, Program, ended
 from helpers import Recorder, run_until
-from programs import EXAMPLES, Program, ended
 
 from reactor import Limits, Reactor
 

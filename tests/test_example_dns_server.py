@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import TWINS
-from programs import PATIENCE, Program, ended, frame, read_message
+from example_programs import PATIENCE, Program, ended, frame, read_message
 
 
 @pytest.fixture(scope="module", params=TWINS)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import TWINS
-from programs import Program, ended, frame, read, read_message, send_until_stuck
+from example_programs import Program, ended, frame, read, read_message, send_until_stuck
 
 MOST = 64 << 20  # bytes that no system's buffers take
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TWINS
-from programs import Program, ended, frame, read_message, run
+from example_programs import Program, ended, frame, read_message, run
 
 LARGE = random.Random(1).randbytes(300_000)
 

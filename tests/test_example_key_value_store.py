@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import TWINS
-from programs import EXAMPLES, Program, ended, frame, read_message, run
+from example_programs import EXAMPLES, Program, ended, frame, read_message, run
 
 GET, SET, DELETE = 1, 2, 3
 OK, MISSING, FULL, BAD = b"\1", b"\2", b"\3", b"\4"

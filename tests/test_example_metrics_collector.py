@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TWINS
-from programs import EXAMPLES, Program
+from example_programs import EXAMPLES, Program
 
 
 @pytest.fixture(scope="module", params=TWINS)

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from conftest import TWINS
+from example_programs import PATIENCE, Program, ended, read, send_until_stuck
 from peers.servers import free_port
-from programs import PATIENCE, Program, ended, read, send_until_stuck
 
 MOST = 64 << 20  # bytes that no system's buffers take
 

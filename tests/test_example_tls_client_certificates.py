@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 from conftest import TWINS
-from programs import Program
+from example_programs import Program
 
 
 class Certified:

@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from conftest import TWINS
+from example_programs import EXAMPLES, PATIENCE, environ_of, read
 from peers.conftest import Example, missing
 from peers.servers import directory_of, free_port, program, running, unprivileged
-from programs import EXAMPLES, PATIENCE, environ_of, read
 
 
 @pytest.fixture(scope="module", autouse=True)
