@@ -12,7 +12,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -27,11 +28,12 @@ from selenium.webdriver.support.ui import WebDriverWait
 SITE = Path(__file__).parent.parent / "site"
 WIDTHS = {390: 844, 1400: 900}  # with the height of each
 SCHEMES = ("light", "dark")
+HITS = (By.CSS_SELECTOR, "[data-md-component=search-result] .md-search-result__link")
 SOUGHT = {"max_per_peer": "limits", "start_tls": "tls", "call_later": "loop", "varint": "framing"}  # and a page with it
 WIDER = """
 const wide = document.documentElement.clientWidth;
-const inScroll = each => { for (let up = each; up; up = up.parentElement) {
-    const how = getComputedStyle(up).overflowX; if (how == "auto" || how == "scroll" || how == "hidden") return true; } };
+const scrolls = each => ["auto", "scroll", "hidden"].includes(getComputedStyle(each).overflowX);
+const inScroll = each => each !== null && (scrolls(each) || inScroll(each.parentElement));
 return [document.documentElement.scrollWidth, [...document.querySelectorAll(".md-content *")]
     .filter(each => each.getBoundingClientRect().right > wide + 1 && !inScroll(each)).slice(0, 3)
     .map(each => each.outerHTML.slice(0, 120)), getComputedStyle(document.body).backgroundColor]
@@ -140,13 +142,9 @@ def search(driver: Any, url: str) -> Iterator[str]:
         driver.get(f"{url}index.html")
         driver.execute_script("document.querySelector('[data-md-toggle=search]').click()")
         driver.find_element(By.CSS_SELECTOR, "[data-md-component=search-query]").send_keys(words)
-        hits = "[data-md-component=search-result] .md-search-result__link"
-        try:
-            WebDriverWait(driver, 20).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, hits))
-        except Exception:
-            yield f"{url[:4]}: search finds nothing for {words!r}"
-            continue
-        found = [each.get_attribute("href") for each in driver.find_elements(By.CSS_SELECTOR, hits)]
+        with suppress(TimeoutException):
+            WebDriverWait(driver, 20).until(lambda driver: driver.find_elements(*HITS))
+        found = [each.get_attribute("href") for each in driver.find_elements(*HITS)]
         if not any(page in each for each in found):
             yield f"{url[:4]}: search for {words!r} finds {found}"
 
@@ -166,7 +164,7 @@ def main() -> int:
         for place in (url, SITE.resolve().as_uri() + "/"):
             wrong += search(driver, place)
     print("\n".join(wrong))
-    print(f"{len(names)} pages at {' and '.join(map(str, WIDTHS))} pixels, light and dark; {count} links inside; ", end="")
+    print(f"{len(names)} pages at {' and '.join(map(str, WIDTHS))} pixels, light and dark; {count} links inside;")
     print(f"{2 * len(SOUGHT)} searches, half of them over file://: {len(wrong)} faults")
     return bool(wrong)
 

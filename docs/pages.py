@@ -188,7 +188,7 @@ def back(place: str, page: str) -> str:
 
 def section(text: str, heading: str) -> str:
     """Return what stands under a heading of the second level."""
-    before, found, behind = text.partition(f"\n## {heading}\n")
+    _, found, behind = text.partition(f"\n## {heading}\n")
     if not found:
         raise LookupError(f"there is no heading {heading!r}")
     return behind.partition("\n## ")[0].strip()

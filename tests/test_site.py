@@ -91,8 +91,8 @@ def entries() -> Iterator[tuple[str, str, str]]:
 
 def members(options: str) -> list[str]:
     """Return the members that an entry asks for by name."""
-    found = re.findall(r"members: \[(.*?)\]", options)
-    return [name.strip() for each in found for name in each.split(",") if name.strip()] + re.findall(r"- (\w+)", options)
+    listed = " ".join(re.findall(r"members: \[(.*?)\]", options))
+    return re.findall(r"\w+", listed) + re.findall(r"- (\w+)", options)
 
 
 def test_every_public_name_is_on_exactly_one_page_of_the_reference() -> None:
@@ -152,7 +152,7 @@ def test_the_python_blocks_of_a_page_run(page: str) -> None:
 
 
 def flat(nav: list[Any]) -> list[str]:
-    return [page for each in nav for page in ([each] if isinstance(each, str) else sum(each.values(), []))]
+    return [page for each in nav for found in ([[each]] if isinstance(each, str) else each.values()) for page in found]
 
 
 def test_every_page_is_in_the_navigation_once() -> None:

@@ -115,10 +115,8 @@ def place(x: float, y: float, width: float, height: float, function: Any, words:
 
 
 def where(function: FunctionType) -> tuple[str, str]:
-    """Return the file of a function and its name, of which both twins have one: without the pure one's ending."""
-    path = function.__module__.partition(".")[2].replace(".", "/").removesuffix("_py")
-    owner, _, name = function.__qualname__.rpartition(".")
-    return path, f"{owner}.{name.lstrip('_')}"
+    """Return the file and the name of a function."""
+    return f"{function.__module__.partition('.')[2].replace('.', '/')}.py", function.__qualname__
 
 
 # ---- a connection's life
@@ -161,7 +159,8 @@ def life() -> str:
 
 
 def side(x: float, y: float, words: str) -> str:
-    return f'<text class="small" text-anchor="middle" transform="translate({x:g} {y:g}) rotate(90)">{escape(words)}</text>'
+    turned = f"translate({x:g} {y:g}) rotate(90)"
+    return f'<text class="small" text-anchor="middle" transform="{turned}">{escape(words)}</text>'
 
 
 # ---- a turn of the loop
@@ -180,8 +179,8 @@ STEPS = {
 def steps() -> list[str]:
     """Return what a turn calls, in the order of its lines."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(Turn._turn)))
-    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
-    own = [call for call in calls if isinstance(call.value, ast.Name) and call.value.id == "self"]
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    own = [call for call in calls if isinstance(call, ast.Attribute) and ast.unparse(call.value) == "self"]
     own.sort(key=lambda call: (call.lineno, call.col_offset))
     return [call.attr for call in own if call.attr != "_until_due"]
 
@@ -194,7 +193,8 @@ def turn() -> str:
     for row, name in enumerate(names):
         title, words = STEPS[name]
         y = top + row * step
-        parts += [box(8, y, wide, height), text(22, y + 21, f"{row + 1}. {title}", "name"), text(22, y + 39, words, "small")]
+        parts += [box(8, y, wide, height), text(22, y + 21, f"{row + 1}. {title}", "name")]
+        parts.append(text(22, y + 39, words, "small"))
         if row + 1 < len(names):
             parts.append(arrow((wide / 2, y + height), (wide / 2, y + step)))
     last = top + (len(names) - 1) * step + height / 2
