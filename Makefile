@@ -97,11 +97,14 @@ $(VENV)/docs: $(VENV)/ready
 	REACTOR_EXTENSION=0 $(BIN)/pip install --quiet --editable ".[docs]"
 	touch $@
 
+docs: export REACTOR_EXTENSION = 0
 docs: $(VENV)/docs  ## the site, into site/: every link is followed, a warning fails
-	$(BIN)/mkdocs build --quiet --strict
+	rm -rf site
+	$(BIN)/python docs/pages.py build/pages
+	$(BIN)/sphinx-build -q -W --keep-going -E -d build/doctrees -c docs build/pages site
 
 docs-check: docs  ## the site in a real browser, at two widths, light and dark (Debian's chromium and chromium-driver)
-	REACTOR_EXTENSION=0 $(BIN)/pip install --quiet --editable ".[docs-check]"
+	$(BIN)/pip install --quiet --editable ".[docs-check]"
 	$(BIN)/python docs/check.py
 
 clean:  ## forget what was built

@@ -1,34 +1,35 @@
-"""What the site is made of, for MkDocs. Law: every page is found by its place, and no text stands twice.
+"""Put the pages of the site together, for Sphinx: python docs/pages.py FOLDER. Law: no text stands twice.
 
-Pages that lie elsewhere in the tree are brought in, and links between all of them follow; what is nowhere in SECTIONS
-is no page: the build fails. `tests/test_site.py` calls the functions here without MkDocs.
+Pages that lie elsewhere in the tree are brought in, and links between all of them follow. A page is found by its place:
+one that no section has is refused. What the reference shows is asked for as `::: reactor.Name`.
 """
 
 from __future__ import annotations
 
-import logging
+import importlib
 import posixpath
 import re
+import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
-# In this order; of a folder, the pages as its index.md has them, the others by name.
+# In this order; of a folder, the pages as its index.md has them, the others by name, all under its index.
 SECTIONS: list[tuple[str, list[str]]] = [
-    ("Start", ["index.md", "readme.md"]),
-    ("Tutorial", ["tutorial/*"]),
-    ("How to", ["howto/*"]),
+    ("Learn", ["readme.md", "tutorial/*", "howto/*", "examples/*"]),
     ("Guides", ["framing.md", "testing.md", "production.md", "vendoring.md"]),
-    ("Moving over", ["moving/index.md", "asyncio.md", "moving/*"]),
-    ("Examples", ["examples/*"]),
-    ("Reference", ["reference/*"]),
-    ("Performance", ["performance.md", "bench.md"]),
+    ("Moving over", ["asyncio.md", "moving/*"]),
+    ("Look up", ["reference/*", "performance.md", "bench.md"]),
     ("The house", ["design.md", "pictures.md", "security.md", "contributing.md", "changelog.md"]),
 ]
+
+FOLDERS = {"tutorial": "Tutorial", "howto": "How to", "examples": "Examples", "moving": "From elsewhere"}
 
 ELSEWHERE = {
     "README.md": "readme.md",
@@ -40,7 +41,10 @@ ELSEWHERE = {
 }
 
 _LINK = re.compile(r"(?<!`)(!?\[[^\[\]]*\])\(([^)\s#:]*)(#[^)\s]*)?\)")
-_FENCE = re.compile(r"^( *```+)([\w+-]+)[ \t]+[^`\n]+$", re.MULTILINE)
+_FENCE = re.compile(r"^( *```+)([\w+-]+)[^`\n]*$", re.MULTILINE)
+_LANGUAGES = {"python", "sh", "ini", "toml", "dockerfile", "json", "text", "yaml", "c"}  # others have no colours
+_ENTRY = re.compile(r"^::: (\S+)\n((?: +.*\n)*)", re.MULTILINE)
+_NAME = re.compile(r"\]\[(reactor\.[\w.]+)\]")
 _DIRECTIVE = re.compile(r"^<!-- (pages|section): (.+?) -->$", re.MULTILINE)
 _FROM_AFAR = re.compile(
     r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^>]*>"
@@ -49,7 +53,6 @@ _FROM_AFAR = re.compile(
     r"|(?:@import|url\()\s*[\"']?(?:https?:)?//[^)\s]*",
     re.IGNORECASE,
 )
-_log = logging.getLogger("mkdocs.hooks.pages")  # a warning there fails the build, which is strict
 
 
 # ---- the pages
@@ -60,8 +63,10 @@ def sources() -> dict[str, str]:
     found = {page: read(ROOT / path) for path, page in ELSEWHERE.items() if (ROOT / path).exists()}
     for program in programs():
         found[page_of(program)] = program_page(program)
-    if "examples/index.md" not in found:
-        found["examples/index.md"] = "# Examples\n\n<!-- pages: examples -->\n"
+    for folder, name in FOLDERS.items():
+        if f"{folder}/index.md" not in found and not (DOCS / folder / "index.md").exists():
+            if list((DOCS / folder).glob("*.md")) or folder == "examples":
+                found[f"{folder}/index.md"] = f"# {name}\n\n<!-- pages: {folder} -->\n"
     return found
 
 
@@ -118,21 +123,36 @@ def target_of(path: str) -> str | None:
 # ---- the navigation
 
 
-def navigation(pages: Iterable[str]) -> list[Any]:
+def navigation(pages: Iterable[str]) -> list[tuple[str, list[str]]]:
     """Return the sections with their pages. Raises LookupError for a page that belongs to none."""
-    left, found = sorted(pages), []
+    left, found = set(pages) - {"index.md"}, []
     for title, patterns in SECTIONS:
         chosen: list[str] = []
         for pattern in patterns:
-            matching = [page for page in left if fnmatchcase(page, pattern) and page not in chosen]
+            matching = sorted(page for page in left if fnmatchcase(page, pattern))
             chosen += sorted(matching, key=lambda page: rank(page, matching))
-        left = [page for page in left if page not in chosen]
-        if chosen:
-            found.append({title: chosen} if title != "Start" else chosen)
+        left -= set(chosen)
+        found.append((title, chosen))
     if left:
-        raise LookupError(f"no section of docs/pages.py has {', '.join(left)}")
-    start = found.pop(0) if isinstance(found[0], list) else []
-    return [*start, *found]
+        raise LookupError(f"no section of docs/pages.py has {', '.join(sorted(left))}")
+    return [(title, chosen) for title, chosen in found if chosen]
+
+
+def contents(page: str, pages: Iterable[str]) -> str:
+    """Return the lists of pages that belong below a page: all sections below the first, a folder's below its index."""
+    folder, _, name = page.rpartition("/")
+    if name != "index.md":
+        return ""
+    lists = []
+    for title, chosen in navigation(pages):
+        here = [each for each in chosen if posixpath.dirname(each) == folder and each != page]
+        if not folder:
+            here = [each for each in chosen if "/" not in each or each.endswith("/index.md")]
+        caption = "" if folder else f":caption: {title}\n"
+        if here:
+            lines = "\n".join(posixpath.relpath(each, folder or ".").removesuffix(".md") for each in here)
+            lists.append(f"\n```{{toctree}}\n:hidden:\n{caption}\n{lines}\n```\n")
+    return "".join(lists)
 
 
 def rank(page: str, pages: list[str]) -> tuple[int, str]:
@@ -151,10 +171,10 @@ def rank(page: str, pages: list[str]) -> tuple[int, str]:
 def adapted(text: str, page: str, all_pages: Iterable[str]) -> str:
     """Return a page's Markdown as the site needs it: links to where things are there, directives carried out."""
     text = _DIRECTIVE.sub(lambda found: directive(found[1], found[2], page, sorted(all_pages)), text)
-    text = _FENCE.sub(r"\1\2", text)  # what else a fence's first line says is for the tests
+    text = _FENCE.sub(lambda found: found[1] + (found[2] if found[2] in _LANGUAGES else "text"), text)
     parts = re.split(r"(^ *```.*?^ *```+$)", text, flags=re.MULTILINE | re.DOTALL)
-    parts[::2] = [_LINK.sub(lambda found: link(found, page), part) for part in parts[::2]]
-    return "".join(parts)
+    parts[::2] = [_LINK.sub(lambda found: link(found, page), _NAME.sub(r"](#\1)", part)) for part in parts[::2]]
+    return _ENTRY.sub(lambda found: entry(found[1], found[2]), "".join(parts)) + contents(page, all_pages)
 
 
 def link(found: re.Match[str], page: str) -> str:
@@ -178,6 +198,33 @@ def directive(kind: str, argument: str, page: str, pages: list[str]) -> str:
     inside.sort(key=lambda each: rank(each, inside))
     here = posixpath.dirname(page) or "."
     return "\n".join(f"- [{title(each)}]({back(posixpath.relpath(each, here), page)})" for each in inside)
+
+
+def entry(name: str, options: str) -> str:
+    """Return what has Sphinx show a name: a class with the members that are asked for, or all that it has of its own."""
+    value = resolved(name)
+    kind = "module" if isinstance(value, ModuleType) else "class" if isinstance(value, type) else "function"
+    if kind == "function" and not isinstance(value, FunctionType):
+        return f"```{{eval-rst}}\n.. py:data:: {name}\n```\n"
+    lines = [f".. auto{kind}:: {name}"]
+    if kind != "function" and "members: []" not in options:
+        lines += [f"   :members: {', '.join(members(options))}".rstrip(), "   :undoc-members:", "   :member-order: bysource"]
+    return "\n".join(["```{eval-rst}", *lines, "```", ""])
+
+
+def resolved(name: str) -> Any:
+    """Return what has a name: an attribute of what is in front of it, or else a module."""
+    value: Any = importlib.import_module(name.partition(".")[0])
+    for part in name.split(".")[1:]:
+        if not hasattr(value, part):
+            importlib.import_module(f"{value.__name__}.{part}")
+        value = getattr(value, part)
+    return value
+
+
+def members(options: str) -> list[str]:
+    """Return the members that an entry asks for by name."""
+    return re.findall(r"\w+", " ".join(re.findall(r"members: \[(.*?)\]", options, re.DOTALL)))
 
 
 def back(place: str, page: str) -> str:
@@ -222,25 +269,21 @@ def from_afar(text: str) -> Iterator[str]:
     return (found[0] for found in _FROM_AFAR.finditer(text))
 
 
-# ---- what MkDocs calls
+def write(target: Path) -> None:
+    """Write all pages below a folder, and beside them the files that they show."""
+    shutil.rmtree(target, ignore_errors=True)
+    texts = {path.relative_to(DOCS).as_posix(): read(path) for path in DOCS.rglob("*.md")} | sources()
+    for page, text in texts.items():
+        put(target / page).write_text(adapted(text, page, texts), encoding="utf-8")
+    for path in DOCS.rglob("*"):
+        if path.is_file() and path.suffix != ".md" and path.parent != DOCS:
+            shutil.copyfile(path, put(target / path.relative_to(DOCS)))
 
 
-def on_files(files: Any, config: Any) -> Any:
-    from mkdocs.structure.files import File
-
-    for place, text in sources().items():
-        files.append(File.generated(config, place, content=text))
-    pages = [each.src_uri for each in files.documentation_pages()]
-    config["nav"] = navigation(pages)
-    return files
+def put(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
-def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    return adapted(markdown, page.file.src_uri, [each.src_uri for each in files.documentation_pages()])
-
-
-def on_post_build(config: Any) -> None:
-    for path in sorted(Path(config["site_dir"]).rglob("*")):
-        if path.suffix in (".html", ".css"):
-            for found in from_afar(read(path)):
-                _log.warning("%s is not all here: %s", path.relative_to(config["site_dir"]), found)
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
