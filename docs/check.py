@@ -28,13 +28,13 @@ from selenium.webdriver.support.ui import WebDriverWait
 SITE = Path(__file__).parent.parent / "site"
 WIDTHS = {390: 844, 1400: 900}  # with the height of each
 SCHEMES = ("light", "dark")
-HITS = (By.CSS_SELECTOR, "[data-md-component=search-result] .md-search-result__link")
+HITS = (By.CSS_SELECTOR, "#search-results li a")
 SOUGHT = {"max_per_peer": "limits", "start_tls": "tls", "call_later": "loop", "varint": "framing"}  # and a page with it
 WIDER = """
 const wide = document.documentElement.clientWidth;
 const scrolls = each => ["auto", "scroll", "hidden"].includes(getComputedStyle(each).overflowX);
 const inScroll = each => each !== null && (scrolls(each) || inScroll(each.parentElement));
-return [document.documentElement.scrollWidth, [...document.querySelectorAll(".md-content *")]
+return [document.documentElement.scrollWidth, [...document.querySelectorAll("article *")]
     .filter(each => each.getBoundingClientRect().right > wide + 1 && !inScroll(each)).slice(0, 3)
     .map(each => each.outerHTML.slice(0, 120)), getComputedStyle(document.body).backgroundColor]
 """
@@ -137,11 +137,8 @@ def look_at(driver: Any, url: str, name: str) -> Iterator[str]:
 
 def search(driver: Any, url: str) -> Iterator[str]:
     """Yield what search doesn't find."""
-    look_like(driver, 1400, "light")
     for words, page in SOUGHT.items():
-        driver.get(f"{url}index.html")
-        driver.execute_script("document.querySelector('[data-md-toggle=search]').click()")
-        driver.find_element(By.CSS_SELECTOR, "[data-md-component=search-query]").send_keys(words)
+        driver.get(f"{url}search.html?q={words}")
         with suppress(TimeoutException):
             WebDriverWait(driver, 20).until(lambda driver: driver.find_elements(*HITS))
         found = [each.get_attribute("href") for each in driver.find_elements(*HITS)]

@@ -28,10 +28,11 @@ toc_object_entries_show_parents = "hide"
 html_theme = "furo"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
+html_favicon = "pictures/favicon.svg"
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
-html_use_index = True
+html_domain_indices = False
 
 _CODE = re.compile(r"(\w?`[^`]+`\w?)")
 _MARK = re.compile(r"([*|\\]|(?<=\w)_(?!\w))")
