@@ -31,6 +31,8 @@ SECTIONS: list[tuple[str, list[str]]] = [
 
 FOLDERS = {"tutorial": "Tutorial", "howto": "How to", "examples": "Examples", "moving": "From elsewhere"}
 
+NAMES = {"readme.md": "In a minute", "bench.md": "How the bench measures"}  # where a first heading says too little
+
 ELSEWHERE = {
     "README.md": "readme.md",
     "SECURITY.md": "security.md",
@@ -43,7 +45,7 @@ ELSEWHERE = {
 _LINK = re.compile(r"(?<!`)(!?\[[^\[\]]*\])\(([^)\s#:]*)(#[^)\s]*)?\)")
 _FENCE = re.compile(r"^( *```+)([\w+-]+)[^`\n]*$", re.MULTILINE)
 _LANGUAGES = {"python", "sh", "ini", "toml", "dockerfile", "json", "text", "yaml", "c"}  # others have no colours
-_ENTRY = re.compile(r"^::: (\S+)\n((?: +.*\n)*)", re.MULTILINE)
+ENTRY = re.compile(r"^::: (\S+)\n((?: +.*\n)*)", re.MULTILINE)
 _NAME = re.compile(r"\]\[(reactor\.[\w.]+)\]")
 _DIRECTIVE = re.compile(r"^<!-- (pages|section): (.+?) -->$", re.MULTILINE)
 _FROM_AFAR = re.compile(
@@ -64,9 +66,10 @@ def sources() -> dict[str, str]:
     for program in programs():
         found[page_of(program)] = program_page(program)
     for folder, name in FOLDERS.items():
-        if f"{folder}/index.md" not in found and not (DOCS / folder / "index.md").exists():
-            if list((DOCS / folder).glob("*.md")) or folder == "examples":
-                found[f"{folder}/index.md"] = f"# {name}\n\n<!-- pages: {folder} -->\n"
+        index = f"{folder}/index.md"
+        is_there = folder == "examples" or list((DOCS / folder).glob("*.md"))
+        if is_there and index not in found and not (DOCS / index).exists():
+            found[index] = f"# {name}\n\n<!-- pages: {folder} -->\n"
     return found
 
 
@@ -150,9 +153,13 @@ def contents(page: str, pages: Iterable[str]) -> str:
             here = [each for each in chosen if "/" not in each or each.endswith("/index.md")]
         caption = "" if folder else f":caption: {title}\n"
         if here:
-            lines = "\n".join(posixpath.relpath(each, folder or ".").removesuffix(".md") for each in here)
+            lines = "\n".join(named(each, posixpath.relpath(each, folder or ".").removesuffix(".md")) for each in here)
             lists.append(f"\n```{{toctree}}\n:hidden:\n{caption}\n{lines}\n```\n")
     return "".join(lists)
+
+
+def named(page: str, place: str) -> str:
+    return f"{NAMES[page]} <{place}>" if page in NAMES else place
 
 
 def rank(page: str, pages: list[str]) -> tuple[int, str]:
@@ -174,7 +181,7 @@ def adapted(text: str, page: str, all_pages: Iterable[str]) -> str:
     text = _FENCE.sub(lambda found: found[1] + (found[2] if found[2] in _LANGUAGES else "text"), text)
     parts = re.split(r"(^ *```.*?^ *```+$)", text, flags=re.MULTILINE | re.DOTALL)
     parts[::2] = [_LINK.sub(lambda found: link(found, page), _NAME.sub(r"](#\1)", part)) for part in parts[::2]]
-    return _ENTRY.sub(lambda found: entry(found[1], found[2]), "".join(parts)) + contents(page, all_pages)
+    return ENTRY.sub(lambda found: entry(found[1], found[2]), "".join(parts)) + contents(page, all_pages)
 
 
 def link(found: re.Match[str], page: str) -> str:
@@ -201,14 +208,18 @@ def directive(kind: str, argument: str, page: str, pages: list[str]) -> str:
 
 
 def entry(name: str, options: str) -> str:
-    """Return what has Sphinx show a name: a class with the members that are asked for, or all that it has of its own."""
+    """Return what has Sphinx show a name: of a class the members that are asked for, or all that it has of its own."""
     value = resolved(name)
     kind = "module" if isinstance(value, ModuleType) else "class" if isinstance(value, type) else "function"
     if kind == "function" and not isinstance(value, FunctionType):
         return f"```{{eval-rst}}\n.. py:data:: {name}\n```\n"
     lines = [f".. auto{kind}:: {name}"]
     if kind != "function" and "members: []" not in options:
-        lines += [f"   :members: {', '.join(members(options))}".rstrip(), "   :undoc-members:", "   :member-order: bysource"]
+        lines += [
+            f"   :members: {', '.join(members(options))}".rstrip(),
+            "   :undoc-members:",
+            "   :member-order: bysource",
+        ]
     return "\n".join(["```{eval-rst}", *lines, "```", ""])
 
 

@@ -11,13 +11,13 @@ import inspect
 import textwrap
 from html import escape
 from pathlib import Path
-from types import FunctionType
-from typing import Any
 
-from reactor.framing import _codec_py, _encoder_py
+from reactor.framing._codec_py import Decoder
+from reactor.framing._encoder_py import Encoder
 from reactor.loop.turn import Turn
 from reactor.protocol import FramedProtocol
-from reactor.transport import _stream_py, buffers
+from reactor.transport._stream_py import Stream
+from reactor.transport.buffers import WriteBuffer
 from reactor.transport.core import MOVES, State
 from reactor.transport.tls import Session
 
@@ -70,22 +70,22 @@ def arrow(*points: tuple[float, float]) -> str:
 
 # ---- a byte's way
 
-# What is called on the way, in this order; the words; whether it is always there.
-Place = tuple[Any, str, str]
+# Whose function is called on the way, in this order; the words; whether it is yours, or only under TLS.
+Place = tuple[type, str, str, str]
 IN: list[Place] = [
-    (Turn._run_events, "the loop calls who is ready", ""),
-    (_stream_py.Stream.receive, "reads once", ""),
-    (Session.feed, "under TLS: decrypts", "maybe"),
-    (_codec_py.Decoder.push, "cuts the stream into frames", ""),
-    (FramedProtocol.message_received, "is given the message", "yours"),
+    (Turn, "_run_events", "the loop calls who is ready", ""),
+    (Stream, "receive", "reads once", ""),
+    (Session, "feed", "under TLS: decrypts", "maybe"),
+    (Decoder, "push", "cuts the stream into frames", ""),
+    (FramedProtocol, "message_received", "is given the message", "yours"),
 ]
 OUT: list[Place] = [
-    (_stream_py.Stream.send, "self.send(message)", "yours"),
-    (_encoder_py.Encoder.encode, "puts the header in front", ""),
-    (buffers.WriteBuffer.put, "waits with the others", ""),
-    (Turn._run_flushes, "the end of the turn", ""),
-    (_stream_py.Stream._seal, "under TLS: encrypts, once", "maybe"),
-    (_stream_py.Stream._send, "one send for all of them", ""),
+    (Stream, "send", "is what self.send() is", "yours"),
+    (Encoder, "encode", "puts the header in front", ""),
+    (WriteBuffer, "put", "waits with the others", ""),
+    (Turn, "_run_flushes", "the end of the turn", ""),
+    (Stream, "_seal", "under TLS: encrypts, once", "maybe"),
+    (Stream, "_send", "one send for all of them", ""),
 ]
 
 
@@ -104,19 +104,15 @@ def way() -> str:
     return svg(bottom + 42, "A byte's way through the house", parts)
 
 
-def place(x: float, y: float, width: float, height: float, function: Any, words: str, kind: str) -> list[str]:
-    module, name = where(function)
+def place(x: float, y: float, width: float, height: float, kind: type, name: str, words: str, looks: str) -> list[str]:
+    """Draw one place on the way, and the file that its function is in."""
+    file = getattr(kind, name).__module__.partition(".")[2].replace(".", "/")
     return [
-        box(x, y, width, height, kind),
-        text(x + 10, y + 18, name, "name"),
+        box(x, y, width, height, looks),
+        text(x + 10, y + 18, name if looks == "yours" else f"{kind.__name__}.{name}", "name"),
         text(x + 10, y + 35, words),
-        text(x + 10, y + 51, module, "small"),
+        text(x + 10, y + 51, f"{file}.py", "small"),
     ]
-
-
-def where(function: FunctionType) -> tuple[str, str]:
-    """Return the file and the name of a function."""
-    return f"{function.__module__.partition('.')[2].replace('.', '/')}.py", function.__qualname__
 
 
 # ---- a connection's life
