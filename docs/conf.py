@@ -26,6 +26,8 @@ python_use_unqualified_type_names = True
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 
+smartquotes = False
+
 html_theme = "furo"
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
@@ -52,6 +54,7 @@ GIVEN = {
     *("testing.sim.EventLog", "testing.sim.Fault", "testing.sim.Link", "testing.sim.Way", "ConnectionTimeout"),
 }
 
+_OURS = re.compile(r"(?<=[= ])_[A-Z][A-Z_]+\b")
 _CODE = re.compile(r"(\w?`[^`]+`\w?)")
 _MARK = re.compile(r"([*|\\]|(?<=\w)_(?!\w))")
 
@@ -70,9 +73,14 @@ def literal(code: str) -> str:
     return f"{before}{chr(92) + ' ' if before else ''}``{inside}``{chr(92) + ' ' if behind else ''}{behind}"
 
 
-def without_how_it_is_made(_app: Any, _what: str, name: str, *told: Any) -> tuple[str, str] | None:
-    *_, signature, _returns = told
-    return ("", "") if signature and name.removeprefix("reactor.") in GIVEN else None
+def as_a_reader_needs_it(
+    _app: Any, _what: str, name: str, value: Any, _options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Leave out how it is made what users are given, and tell a default by its value where its name is ours alone."""
+    if signature and name.removeprefix("reactor.") in GIVEN:
+        return "", ""
+    home = vars(sys.modules.get(getattr(value, "__module__", None) or "", sys))
+    return signature and _OURS.sub(lambda found: repr(home.get(found[0], found[0])), signature), returns
 
 
 def nothing_from_afar(app: Any, error: Exception | None) -> None:
@@ -87,5 +95,5 @@ def nothing_from_afar(app: Any, error: Exception | None) -> None:
 
 def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", as_sphinx_has_it)
-    app.connect("autodoc-process-signature", without_how_it_is_made)
+    app.connect("autodoc-process-signature", as_a_reader_needs_it)
     app.connect("build-finished", nothing_from_afar)
