@@ -32,12 +32,12 @@ HITS = (By.CSS_SELECTOR, "#search-results li a")
 SOUGHT = {"max_per_peer": "limits", "start_tls": "tls", "call_later": "loop", "varint": "framing"}  # and a page with it
 WIDER = """
 const wide = document.documentElement.clientWidth;
-const scrolls = each => ["auto", "scroll", "hidden"].includes(getComputedStyle(each).overflowX);
-const inScroll = each => each !== null && (scrolls(each) || inScroll(each.parentElement));
+const scrolls = each => ["auto", "scroll"].includes(getComputedStyle(each).overflowX);
+const inScroll = each => !each.matches("article") && (scrolls(each) || inScroll(each.parentElement));
 return [document.documentElement.scrollWidth, [...document.querySelectorAll("article *")]
     .filter(each => each.getBoundingClientRect().right > wide + 1 && !inScroll(each)).slice(0, 3)
     .map(each => each.outerHTML.slice(0, 120)), getComputedStyle(document.body).backgroundColor]
-"""
+"""  # what scrolls in itself is not too wide, and it isn't that the page scrolls
 
 
 class Silent(SimpleHTTPRequestHandler):

@@ -287,8 +287,9 @@ def write(target: Path) -> None:
     for page, text in texts.items():
         put(target / page).write_text(adapted(text, page, texts), encoding="utf-8")
     for path in DOCS.rglob("*"):
-        if path.is_file() and path.suffix != ".md" and path.parent != DOCS:
-            shutil.copyfile(path, put(target / path.relative_to(DOCS)))
+        place = path.relative_to(DOCS).as_posix()
+        if path.is_file() and path.suffix != ".md" and "/" in place and "/." not in place and "__" not in place:
+            shutil.copyfile(path, put(target / place))
 
 
 def put(path: Path) -> Path:

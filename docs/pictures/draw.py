@@ -119,10 +119,10 @@ def place(x: float, y: float, width: float, height: float, kind: type, name: str
 
 WORDS = {
     (State.NEW, State.OPEN): "connection_made()",
-    (State.NEW, State.LOST): "no handshake, or abort()",
+    (State.NEW, State.LOST): "close(), abort(), no handshake",
     (State.OPEN, State.CLOSING): "close(), the peer's end",
-    (State.OPEN, State.LOST): "abort(), an error",
-    (State.CLOSING, State.LOST): "all is sent, or it lasts too long",
+    (State.OPEN, State.LOST): "abort(), error, or nothing waits",
+    (State.CLOSING, State.LOST): "all is sent, or a timeout",
 }
 INSIDE = {
     State.NEW: ["the socket is there, under TLS a handshake runs", "nothing is delivered"],
@@ -150,7 +150,7 @@ def life() -> str:
             lane += 1
             far = 8 + down * step + height / 2 + 12 * lane - 18
             parts.append(arrow((wide + 8, y + height / 2), (x, y + height / 2), (x, far), (wide + 8, far)))
-            parts.append(side(x + 14, (y + far) / 2 + 30, WORDS[state, to]))
+            parts.append(side(x + 14, (y + height / 2 + far) / 2, WORDS[state, to]))
     return svg(8 + 3 * step + height + 8, "A connection's life", parts)
 
 
