@@ -61,7 +61,7 @@ _MARK = re.compile(r"([*|\\]|(?<=\w)_(?!\w))")
 
 def as_sphinx_has_it(_app: Any, _what: str, _name: str, _object: Any, _options: Any, lines: list[str]) -> None:
     """Turn the Markdown of a docstring into what Sphinx reads: code between two backticks, and no other marks."""
-    text = "\n".join(lines)
+    text = "" if lines and lines[0].startswith("Alias for field number") else "\n".join(lines)
     parts = _CODE.split(text)
     parts = [literal(part) if at % 2 else _MARK.sub(r"\\\1", part) for at, part in enumerate(parts)]
     lines[:] = "".join(parts).split("\n")

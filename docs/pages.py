@@ -47,7 +47,7 @@ _FENCE = re.compile(r"^( *```+)([\w+-]+)[^`\n]*$", re.MULTILINE)
 _LANGUAGES = {"python", "sh", "ini", "toml", "dockerfile", "json", "text", "yaml", "c"}  # others have no colours
 ENTRY = re.compile(r"^::: (\S+)\n((?: +.*\n)*)", re.MULTILINE)
 _NAME = re.compile(r"\]\[(reactor\.[\w.]+)\]")
-_DIRECTIVE = re.compile(r"^<!-- (pages|section): (.+?) -->$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^<!-- (pages|section|file): (.+?) -->$", re.MULTILINE)
 _FROM_AFAR = re.compile(
     r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*\bsrc=[\"']?(?:https?:)?//[^>]*>"
     r"|<link\b[^>]*\brel=[\"']?(?!canonical|next|prev)[^>]*\bhref=[\"']?(?:https?:)?//[^>]*>"
@@ -198,6 +198,8 @@ def link(found: re.Match[str], page: str) -> str:
 
 
 def directive(kind: str, argument: str, page: str, pages: list[str]) -> str:
+    if kind == "file":
+        return shown(ROOT / argument)
     if kind == "section":
         path, _, heading = argument.partition(", ")
         return moved(section(read(ROOT / path), heading), path, page)

@@ -207,6 +207,11 @@ def test_a_part_of_another_file_comes_with_its_links() -> None:
     assert "What it promises" not in text
 
 
+def test_a_file_of_the_tree_is_shown_where_it_is_asked_for() -> None:
+    text = pages.adapted("<!-- file: examples/send_file.py -->", "howto/send.md", PAGES)
+    assert text == f"`examples/send_file.py`\n\n````python\n{(ROOT / 'examples/send_file.py').read_text().rstrip()}\n````\n"
+
+
 def test_a_list_of_pages_has_their_titles() -> None:
     assert "- [send_file.py](examples/send_file.md)" in pages.adapted("<!-- pages: examples -->", "index.md", PAGES)
 
