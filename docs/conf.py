@@ -52,6 +52,7 @@ GIVEN = {
     ),
     *("aio.Adapter", "aio.Attached", "testing.SimHost", "testing.SimReactor", "testing.SimulationFailed"),
     *("testing.sim.EventLog", "testing.sim.Fault", "testing.sim.Link", "testing.sim.Way", "ConnectionTimeout"),
+    *("FrameCorrupt", "FrameTooLarge", "FrameTruncated", "FramingError", "Transport", "DatagramTransport"),
 }
 
 _OURS = re.compile(r"(?<=[= ])_[A-Z][A-Z_]+\b")

@@ -212,9 +212,9 @@ def directive(kind: str, argument: str, page: str, pages: list[str]) -> str:
 def entry(name: str, options: str) -> str:
     """Return what has Sphinx show a name: of a class the members that are asked for, or all that it has of its own."""
     value = resolved(name)
-    kind = "module" if isinstance(value, ModuleType) else "class" if isinstance(value, type) else "function"
-    if kind == "function" and not isinstance(value, FunctionType):
-        return f"```{{eval-rst}}\n.. py:data:: {name}\n```\n"
+    kind = kind_of(value)
+    if kind == "data":
+        return f"```{{eval-rst}}\n.. py:data:: {name}\n\n{named_in(value)}\n```\n"
     lines = [f".. auto{kind}:: {name}"]
     if kind != "function" and "members: []" not in options:
         lines += [
@@ -223,6 +223,22 @@ def entry(name: str, options: str) -> str:
             "   :member-order: bysource",
         ]
     return "\n".join(["```{eval-rst}", *lines, "```", ""])
+
+
+def kind_of(value: Any) -> str:
+    """Tell what Sphinx calls a value. What stands for a type, as `list[int]`, is no class."""
+    kinds = {ModuleType: "module", FunctionType: "function", type: "class"}
+    found = (word for kind, word in kinds.items() if isinstance(value, kind))
+    return "data" if hasattr(value, "__origin__") else next(found, "data")
+
+
+def named_in(value: Any) -> str:
+    """Return the names that a collection is of, if it is of names, with what they stand for, if that is a number."""
+    if not isinstance(value, (dict, tuple)) or not all(isinstance(each, str) for each in value):
+        return ""
+    numbers = value if isinstance(value, dict) else {}
+    told = (f"``{each}``" + (f" {number}" if not callable(number := numbers.get(each, len)) else "") for each in value)
+    return f"   {', '.join(told)}"
 
 
 def resolved(name: str) -> Any:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -67,7 +67,7 @@ def home(name: str) -> str:
     value = pages.resolved(name)
     if isinstance(value, ModuleType):
         return value.__name__
-    if isinstance(value, (type, FunctionType)):
+    if pages.kind_of(value) in ("class", "function"):
         return f"{value.__module__}.{value.__qualname__}"
     return name
 
@@ -209,7 +209,8 @@ def test_a_part_of_another_file_comes_with_its_links() -> None:
 
 def test_a_file_of_the_tree_is_shown_where_it_is_asked_for() -> None:
     text = pages.adapted("<!-- file: examples/send_file.py -->", "howto/send.md", PAGES)
-    assert text == f"`examples/send_file.py`\n\n````python\n{(ROOT / 'examples/send_file.py').read_text().rstrip()}\n````\n"
+    assert text.startswith("`examples/send_file.py`\n\n````python\n")
+    assert (ROOT / "examples/send_file.py").read_text().rstrip() in text
 
 
 def test_a_list_of_pages_has_their_titles() -> None:
