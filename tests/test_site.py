@@ -259,9 +259,9 @@ def test_the_words_of_the_pictures_are_for_what_is_there() -> None:
     assert list(draw.STEPS) == draw.steps()
 
 
-def test_a_byte_goes_the_way_that_is_drawn(twin: ModuleType) -> None:
-    if twin.__name__.endswith("_c"):
-        pytest.skip("what is compiled tells nobody what it calls")
+@pytest.mark.parametrize("codec", ["py"], indirect=True)  # what is compiled tells nobody what it calls
+@pytest.mark.usefixtures("twin")
+def test_a_byte_goes_the_way_that_is_drawn() -> None:
     assert _stream.Stream is draw.Stream
     for drawn, taken in zip((draw.OUT, draw.IN), ways(), strict=True):
         assert taken == [(kind, name) for kind, name, _, _ in drawn]
