@@ -27,17 +27,11 @@ from test_tutorial import check_commands
 from reactor import EventLoop, FramedProtocol, Framing, Limits, Protocol, Reactor, aio
 from reactor.testing import ManualClock, MemorySelector, SimNetwork, memory_pair, settle
 
-PAGES = sorted([*DOCS.glob("howto/*.md"), *DOCS.glob("moving/*.md")])
+PAGES = [*DOCS.glob("howto/*.md"), *DOCS.glob("moving/*.md")]
 LOCAL = "127.0.0.1"
 
 
-def name_of(page: Path) -> str:
-    """Return what the test of a page is called, behind `test_`."""
-    name = page.parent.name if page.stem == "index" else page.stem
-    return name.replace("-", "_")
-
-
-BY_NAME = {name_of(page): page for page in PAGES}
+BY_NAME = {path.stem.replace("-", "_"): path for path in PAGES if path != DOCS / "moving" / "index.md"}
 
 
 @pytest.fixture
@@ -91,7 +85,7 @@ def ended(loop: EventLoop, *transports: Any) -> None:
 # ---- how to
 
 
-def test_howto(page: SimpleNamespace) -> None:
+def test_index(page: SimpleNamespace) -> None:
     seen: list[Reactor] = []
     page.main(lambda reactor: (seen.append(reactor), reactor.stop()))
     assert isinstance(seen[0], Reactor)
@@ -295,6 +289,7 @@ def test_slow(page: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     told = threading.Event()
     monkeypatch.setattr(logging, "basicConfig", lambda: None)
     logged: list[str] = []
+    callers: list[int] = []
 
     def note(record: logging.LogRecord) -> None:
         logged.append(record.getMessage())
@@ -303,17 +298,18 @@ def test_slow(page: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("reactor.loop.stalls"), "handle", note)
 
     def make_report(message: bytes) -> bytes:
+        callers.append(threading.get_ident())
         told.wait(20)  # until the log has told of it
         return message.upper()
 
     page.setup.__globals__["make_report"] = make_report
     with Reactor() as net:
         assert talk(net, page.setup(net, 0), Client(b"report")) == [b"REPORT"]
-        assert "the loop stands still: a turn has taken 0.0" in logged[0]
+        assert logged[0].startswith("the loop stands still: a turn has taken ")
         assert "in make_report" in logged[0]
         assert net.stats()["longest_turn"] >= 50_000
         assert talk(net, page.make_server(net, 0), Client(b"report")) == [b"REPORT"]
-        assert net.stats()["stalls"] == 1
+        assert [each == threading.get_ident() for each in callers] == [True, False]
 
 
 def test_stuck_peer(page: SimpleNamespace, memory: EventLoop) -> None:
@@ -338,11 +334,6 @@ def test_stuck_peer(page: SimpleNamespace, memory: EventLoop) -> None:
 
 
 # ---- moving here
-
-
-def test_moving(page: SimpleNamespace) -> None:
-    text = (DOCS / "moving" / "index.md").read_text()
-    assert all(f"]({path.name})" in text for path in DOCS.glob("moving/*.md") if path.stem != "index")
 
 
 def test_twisted(page: SimpleNamespace, memory: EventLoop) -> None:
@@ -388,14 +379,14 @@ def test_netty(page: SimpleNamespace, net: Reactor, capsys: pytest.CaptureFixtur
 
 def test_every_page_has_its_test() -> None:
     assert {f"test_{name}" for name in BY_NAME} <= set(globals())
-    assert len(BY_NAME) == len(PAGES)
 
 
-def test_every_how_to_page_is_listed_on_the_first() -> None:
-    text = (DOCS / "howto" / "index.md").read_text()
-    assert all(f"]({path.name})" in text for path in DOCS.glob("howto/*.md") if path.stem != "index")
+@pytest.mark.parametrize("folder", ["howto", "moving"])
+def test_every_page_is_listed_on_the_first(folder: str) -> None:
+    text = (DOCS / folder / "index.md").read_text()
+    assert all(f"]({path.name})" in text for path in DOCS.glob(f"{folder}/*.md") if path.stem != "index")
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name_of)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_page_begins_with_its_title(path: Path) -> None:
     assert path.read_text().startswith("# ")

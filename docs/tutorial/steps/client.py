@@ -38,7 +38,7 @@ def main(host, port, *requests, **options):
 
     with Reactor() as reactor:
         client = Client([each.encode() for each in requests], ended)
-        retry = Backoff(initial=0.1, attempts=4)
+        retry = Backoff(initial=0.2, attempts=6)
         reactor.connect_tcp(lambda: client, host, int(port), on_failure=ended, retry=retry, **options)
         reactor.run()
     return failure and f"client: {failure}"  # sys.exit() prints it
