@@ -69,7 +69,7 @@ def check_commands(page: Path, folder: Path) -> int:
     found = COMMANDS.findall(page.read_text())
     if any("openssl" in commands for commands, _ in found) and shutil.which("openssl") is None:
         missing("openssl isn't installed: Debian's openssl has it")
-    printed = paste(folder, [commands for commands, _ in found])
+    printed = paste(folder, [commands for commands, _ in found]) if found else []
     assert len(printed) == len(found)
     for (commands, wanted), text in zip(found, printed, strict=True):
         assert not wanted or matches(wanted, text), f"{commands}\nprints\n{text}\nand the page says\n{wanted}"
