@@ -9,6 +9,8 @@ class Table:
 
     def __init__(self, path):
         self.db = sqlite3.connect(path, isolation_level=None)
+        self.db.execute("pragma journal_mode = wal")
+        self.db.execute("pragma synchronous = normal")  # a write doesn't wait for the disk
         self.db.execute("create table if not exists readings (name text primary key, value real)")
 
     def __setitem__(self, name, value):
