@@ -30,8 +30,17 @@ CUT = "--- the next block ---"
 # What the reader has: a Python, and the patience to look whether a server listens, and to wait until it has ended.
 SHELL = """
 trap 'command kill $(jobs -p) 2>/dev/null' EXIT
-sleep() { for _ in {1..500}; do (: <"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null && return; command sleep 0.02; done; }
-kill() { command kill "$@"; case "$1" in -*) ;; *) wait "$1" 2>/dev/null ;; esac; }
+sleep() {
+    [ "$1" = 1 ] || { command sleep "$1"; return; }
+    for _ in {1..500}; do
+        (: <"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null && return
+        command sleep 0.02
+    done
+}
+kill() {
+    command kill "$@"
+    case "$1" in -*) ;; *) wait "$1" ;; esac
+}
 wait() { builtin wait "$@" 2>/dev/null; }
 """
 

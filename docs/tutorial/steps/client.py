@@ -19,7 +19,7 @@ class Client(FramedProtocol):
 
     def message_received(self, message):
         self.answers.append(message)
-        print(message.decode())
+        print(message.decode(), flush=True)
         if len(self.answers) == len(self.requests):
             self.transport.close()
 
