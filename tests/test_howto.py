@@ -1,12 +1,11 @@
-"""The how-to pages, and those for who moves here, are true: their blocks run, and what they build does what they say.
+"""The how-to pages are true: their blocks run, and what they build does what they say.
 
 The test that bears a page's name is given what the page's Python blocks define. Its commands have run before, and their
-output is held against the page as the tutorial's is.
+output is held against the page as the tutorial's is. tests/test_moving.py does so with the pages for who moves here.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import logging
 import socket
@@ -20,7 +19,6 @@ from typing import Any
 import pytest
 from headers import binary, four
 from helpers import run_until, tls_contexts
-from peers.conftest import missing
 from test_docs import DOCS, run
 from test_tutorial import check_commands
 
@@ -333,52 +331,11 @@ def test_stuck_peer(page: SimpleNamespace, memory: EventLoop) -> None:
     assert page.Listed.everybody == set()
 
 
-# ---- moving here
-
-
-def test_twisted(page: SimpleNamespace, memory: EventLoop) -> None:
-    if importlib.util.find_spec("twisted") is None:
-        missing("Twisted isn't installed: pip install twisted has it")
-    from twisted.internet.testing import StringTransport
-
-    before = run(DOCS / "moving" / "twisted.md", "python peers")["Count"]().buildProtocol(None)
-    before.makeConnection(StringTransport())
-    before.dataReceived(Framing().encode(b"hello"))
-    client = Client(b"hello")
-    transport, _ = memory_pair(memory, client, page.After({"count": 0}))
-    settle(memory)
-    assert before.transport.value() == Framing().encode(client.answers[0]) == Framing().encode(b"1: hello")
-    ended(memory, transport)
-
-
-def test_socketserver(page: SimpleNamespace, net: Reactor) -> None:
-    before, after = page.make_before(0), page.setup(net, 0)
-    thread = threading.Thread(target=before.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        with socket.create_connection(before.server_address) as sock:
-            sock.sendall(Framing(2).encode_many([b"1", b"41"]))
-            assert sock.makefile("rb").read(7) == Framing(2).encode_many([b"1", b"42"])
-    finally:
-        before.shutdown()
-        before.server_close()
-        thread.join()
-    assert talk(net, after, Client(b"1", b"41", framing=Framing(2)), 2) == [b"1", b"42"]
-
-
-def test_netty(page: SimpleNamespace, net: Reactor, capsys: pytest.CaptureFixture[str]) -> None:
-    server = page.setup(net, 0)
-    assert talk(net, server, Client(b"a", b"b", framing=Framing(2)), 2) == [b"1: a", b"2: b"]
-    too_large = Client(bytes(999), framing=Framing(2))
-    assert talk(net, server, too_large) == []
-    assert "max_frame_length is 998" in capsys.readouterr().out
-
-
 # ---- nothing is left out
 
 
 def test_every_page_has_its_test() -> None:
-    assert {f"test_{name}" for name in BY_NAME} <= set(globals())
+    assert {f"test_{path.stem.replace('-', '_')}" for path in DOCS.glob("howto/*.md")} <= set(globals())
 
 
 @pytest.mark.parametrize("folder", ["howto", "moving"])
