@@ -196,14 +196,32 @@ def test_relay(page: SimpleNamespace) -> None:
         network.run(60)
         assert (slow.count, slow.ended, fast.data, fast.over) == (size, True, b"that was all", True)
 
+        torn, ends = Slow(), Fast()
+        torn.connection_made = lambda transport: transport.abort()
+        ends.connection_made = lambda transport: None
+        slow = torn
+        relay.reactor.connect_tcp(lambda: ends, LOCAL, 9000)
+        network.run(1)
+        assert ends.transport.is_closing()
+        assert not ends.over, "a reset goes on as a reset"
+
 
 def test_upload(page: SimpleNamespace, memory: EventLoop, capsys: pytest.CaptureFixture[str]) -> None:
     for size in (5, 1_000_000):
         sent, came = io.BytesIO(b"x" * size), io.BytesIO()
-        memory_pair(memory, page.Sender(sent, size), page.Receiver(came), limits=page.LIMITS)
+        memory_pair(memory, page.Sender(sent, size), page.Receiver(came), limits=page.RECEIVING)
         settle(memory)
         assert came.getvalue() == sent.getvalue()
         assert capsys.readouterr().out == f"the receiver has {size} bytes\n"
+    sent, came = io.BytesIO(bytes(1_000_000)), io.BytesIO()
+    with SimNetwork(seed=1, bandwidth=10_000) as network:
+        receiver, sender = network.host("receiver").reactor, network.host("sender").reactor
+        receiver.listen_tcp(lambda: page.Receiver(came), None, 9000, limits=page.RECEIVING)
+        sender.connect_tcp(lambda: page.Sender(sent, 1_000_000), "receiver", 9000, limits=page.SENDING)
+        network.run(90)
+        assert 0 < len(came.getvalue()) < 1_000_000
+        network.run(20)
+    assert capsys.readouterr().out == "the receiver has 1000000 bytes\n"
 
 
 def test_child_process(page: SimpleNamespace, net: Reactor) -> None:
