@@ -39,7 +39,7 @@ def test_a_wrong_request_is_answered_and_the_next_one_too():
 
 
 def test_an_error_that_quotes_a_long_request_fits_into_a_message():
-    assert len(ask(b"set kitchen " + b"x" * 900)[0]) == 100
+    assert len(ask(b"set kitchen " + b"x" * 980)[0]) == 100
 
 
 def test_who_says_nothing_is_ended_after_two_seconds():
