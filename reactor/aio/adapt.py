@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ..arguments import check_door
-from ..handlers import check_protocol
+from ..handlers import check_handlers, check_protocol
 from ..loop import Timer
 from ..reactor import Reactor
 from ..transport import Connection, Limits, _stream, sockets
@@ -207,6 +207,8 @@ def adapt(factory: Callable[[], Any], *, limits: Limits | None = None) -> Callab
     """
     check_door(factory, None, limits)
     bounds = limits or Limits()
+    if isinstance(factory, type):  # now, for of what a server's factory raises asyncio tells nobody
+        check_handlers(factory)
 
     def make() -> Adapter:
         protocol = factory()

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from ..handlers import check_protocol
 from ..loop import EventLoop
 from ..transport import Connection, Limits, sockets
 from ..transport.buffers import read_memory
@@ -275,8 +276,11 @@ def memory_pair(
     """Connect two protocols in memory, on a loop with a `MemorySelector`; return their transports.
 
     `tls`: the filter of each, one as client and one as server. `addresses`: what each is called, as `sockname` and at
-    the other end as `peername`. Both are started by the loop's next turn.
+    the other end as `peername`. Both are started by the loop's next turn. Raises
+    TypeError for what is no protocol, as every door does.
     """
+    for protocol in (one, other):
+        check_protocol(protocol, "memory_pair() was given")
     memory, bounds = read_memory(), limits or Limits()
     ends: Any = zip((one, other), memory_sockets(capacity, addresses), reversed(addresses), tls, strict=True)
     close = partial(_close, loop, memory)

@@ -295,3 +295,12 @@ def test_a_thread_that_isnt_the_loops_is_told(twin: Any) -> None:
         await asyncio.get_running_loop().shutdown_default_executor()
 
     run(main)
+
+
+def test_a_class_whose_handler_is_async_is_refused_before_anybody_comes() -> None:
+    class Awaited(FramedProtocol):
+        async def message_received(self, message: bytes) -> None:
+            """Be called, and not run."""
+
+    with pytest.raises(TypeError, match="message_received"):
+        aio.adapt(Awaited)

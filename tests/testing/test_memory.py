@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from helpers import Recorder
 
-from reactor import EventLoop, Limits
+from reactor import EventLoop, FramedProtocol, Limits
 from reactor.testing import MemorySelector, MemorySocket, memory_pair, memory_sockets
 
 
@@ -356,3 +356,14 @@ def test_a_pair_that_has_ended_has_closed_its_sockets(loop: EventLoop) -> None:
     turns(loop)
     assert [each.get_extra_info("socket").closed for each in (left, right)] == [True, True]
     assert loop.stats()["watched"] == 0
+
+
+class Misspelt(FramedProtocol):
+    def mesage_received(self, message: bytes) -> None:
+        """Be called by nobody."""
+
+
+@pytest.mark.parametrize(("wrong", "said"), [(Misspelt(), "mesage_received"), (Misspelt, "the class Misspelt")])
+def test_what_no_door_takes_is_no_end_of_a_pair(loop: EventLoop, wrong: object, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        memory_pair(loop, FramedProtocol(), wrong)
