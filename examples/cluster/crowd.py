@@ -82,12 +82,11 @@ class Crowd:
             not each.unacknowledged and len(each.told) >= len(self.acknowledged[each.room]) for each in self.clients
         )
 
-    def all_know_who_is_there(self):
-        for each in self.clients:
-            if each.names != {one.name for one in self.rooms[each.room]}:
-                each.ask(b"who")
-                return False
-        return True
+    def all_know_who_is_here(self):
+        wrong = [each for each in self.clients if each.names != {one.name for one in self.rooms[each.room]}]
+        for each in wrong:
+            each.ask(b"who")
+        return not wrong
 
     # --- what is found
 

@@ -41,7 +41,7 @@ def course(crowd, programs):
         yield crowd.all_are_heard()
     crowd.talking = False
     yield crowd.all_is_told
-    yield crowd.all_know_who_is_there
+    yield crowd.all_know_who_is_here
 
 
 class Play:
@@ -53,7 +53,6 @@ class Play:
         self.go_on()
 
     def go_on(self):
-        sys.stderr.write("DEBUG %.2f\n" % monotonic())
         self.question = next(self.course, None)
         self.began = monotonic()
         if self.question is None:
@@ -73,10 +72,10 @@ class Play:
 
 
 def run(options):
-    stops = 9 if options.broker == "nats" else 8
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder, Reactor() as reactor:
-        reactor.add_signal_handler(signal.SIGTERM, reactor.stop)
-        with Programs(folder, options.broker, options.workers) as programs:
+    stops = 8 + (options.broker == "nats")
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        with Programs(folder, options.broker, options.workers) as programs, Reactor() as reactor:
+            reactor.add_signal_handler(signal.SIGTERM, reactor.stop)
             crowd = Crowd(reactor, programs.address, options.clients, options.rooms, options.every)
             play = Play(reactor, course(crowd, programs), options.seconds / stops)
             reactor.run()
