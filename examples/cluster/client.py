@@ -5,35 +5,14 @@ import sys
 from collections import deque
 
 import wire
+from link import Link
 
-from reactor import Backoff, FramedProtocol, Limits
+from reactor import Backoff, Limits
 
 MOST = 100  # messages that wait to be acknowledged
 MOMENT = 0.5  # seconds until what wasn't stored is said again
 RECONNECT = Backoff(initial=0.1, longest=10)
 LIMITS = Limits(read_timeout=3 * wire.BEAT)
-
-
-class Link(FramedProtocol):
-    """One of the connections that a client has in its life."""
-
-    framing = wire.FRAMING
-
-    def __init__(self, client):
-        self.client = client
-
-    def connection_made(self, transport):
-        client = self.client
-        self.send(b"join %b %b %b %d" % (client.room, client.name, client.session, client.seq))
-
-    def message_received(self, message):
-        kind, _, rest = message.partition(b" ")
-        handle = getattr(self.client, f"hear_{kind.decode()}", None)
-        if handle is not None:
-            handle(self, rest)
-
-    def connection_lost(self, exc):
-        self.client.lost(self)
 
 
 class Client:
@@ -46,16 +25,18 @@ class Client:
         self.number = 1  # of the first that isn't acknowledged
         self.unacknowledged = deque()
         self.link = None  # by which it may speak
-        reactor.call_every(wire.BEAT, self.ask, b"here")
 
     def open(self):
         host, _, port = self.address.rpartition(":")
         self.connector = self.reactor.connect_tcp(
             lambda: Link(self), host, int(port), reconnect=RECONNECT, limits=LIMITS
         )
+        self.timer = self.reactor.call_every(wire.BEAT, self.ask, b"here")
 
     def close(self):
+        """Go away; `open()` comes back, and says what was said meanwhile."""
         self.connector.close()
+        self.timer.cancel()
 
     def say(self, text):
         """Say it once it can be heard. False if too much waits already."""

@@ -1,39 +1,8 @@
-"""Crowd: clients of a trial, who count what is acknowledged and what they are told."""
+"""Crowd: the clients of a trial, and what they have found."""
 
 import random
-from time import monotonic
 
-from client import Client
-
-
-class Talker(Client):
-    def __init__(self, crowd, address, room, name):
-        super().__init__(crowd.reactor, address, room, name)
-        self.crowd = crowd
-        self.told, self.acks, self.spoken = [], 0, 0
-        self.names = None  # who is in the room
-        self.is_away = False
-
-    def talk(self):
-        if self.crowd.talking:
-            self.spoken += self.say(b"%d %r" % (self.spoken, monotonic()))
-            self.reactor.call_later(self.crowd.every * random.uniform(0.5, 1.5), self.talk)
-
-    def acknowledged(self, text):
-        self.acks += 1
-        self.crowd.acknowledged[self.room].add(b"%b %b" % (self.name, text))
-        self.crowd.until_stored.append(monotonic() - float(text.split()[1]))
-
-    def said(self, seq, name, text):
-        self.told.append(b"%b %b" % (name, text))
-        self.crowd.until_told.append(monotonic() - float(text.split()[1]))
-
-    def hear_joined(self, link, rest):
-        self.crowd.joined += 1
-        super().hear_joined(link, rest)
-
-    def hear_who(self, link, rest):
-        self.names = set(rest.split())
+from talker import Talker
 
 
 class Crowd:
@@ -72,7 +41,7 @@ class Crowd:
     def all_are_here(self):
         return all(each.link is not None for each in self.clients)
 
-    def all_are_heard(self, often=2):
+    def all_are_heard(self, often=1):
         """Return the question whether everybody who isn't away has had so much acknowledged, from now on."""
         goals = [(each, each.acks + often) for each in self.clients]
         return lambda: all(each.is_away or each.acks >= goal for each, goal in goals)

@@ -39,8 +39,8 @@ class History:
         """Say who is here. The answer is as of `since`, without messages."""
         self.call(on_reply, "beat", keys(room, b"log", b"who"), *members)
 
-    def leave(self, on_reply, room, member):
-        self.redis.ask(on_reply, "ZREM", *keys(room, b"who"), member)
+    def leave(self, room, member):
+        self.redis.ask(lambda reply: None, "ZREM", *keys(room, b"who"), member)
 
     def who(self, on_reply, room):
         self.call(on_reply, "who", keys(room, b"who"), MOST_NAMES)

@@ -41,7 +41,7 @@ class Member(FramedProtocol):
                 self.transport.close()
 
     def caught_up(self, number, last, missed):
-        """Take a page of what was missed. Who has seen more than there is goes on from there: the history has lost it."""
+        """Take a page of what was missed. Who has seen more than there is goes on from there: the rest is lost."""
         self.seq = min(self.seq, last)
         if not self.has_joined:
             self.has_joined = True

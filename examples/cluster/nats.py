@@ -42,7 +42,7 @@ class Connection(FramedProtocol):
 
 
 class Bus(Broker):
-    """Is told, and tells. `on_message(topic, message)`; `on_subscribed(topic)`: from now on, and behind a break anew."""
+    """Is told, and tells. `on_message(topic, message)`; `on_subscribed(topic)`: from now on, and after a break anew."""
 
     protocol = Connection
     is_history = False

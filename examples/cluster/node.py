@@ -11,7 +11,7 @@ import secrets
 from urllib.parse import urlsplit
 
 import nats
-import redis
+import redis_bus
 import wire
 from history import History
 from member import Member
@@ -20,7 +20,7 @@ from room import Room
 from reactor import Limits, ProxyHeader
 
 REDIS = "redis://127.0.0.1:6379"
-BUSES = {"redis": redis.Bus, "nats": nats.Bus}
+BUSES = {"redis": redis_bus.Bus, "nats": nats.Bus}
 PROXY = ProxyHeader(trusted=["127.0.0.0/8", "10.0.0.0/8"])  # clients come by the balancer
 LIMITS = Limits(
     max_connections=20_000,
@@ -46,7 +46,7 @@ class Node:
 
     def heard(self, topic, message):
         if topic in self.rooms:
-            self.rooms[topic].heard(message)
+            self.rooms[topic].feed.heard(message)
 
     def subscribed(self, topic):
         if topic in self.rooms:

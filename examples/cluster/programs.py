@@ -1,4 +1,4 @@
-"""Programs: the cluster of README.md, at ports that are free. Each is a process group: killed, nothing of it is left."""
+"""Programs: the cluster of README.md, at ports that are free. Each is a process group: killed, nothing is left."""
 
 import os
 import re
@@ -58,8 +58,12 @@ class Programs:
         os.killpg(self.running[name].pid, signal.SIGKILL)
         self.running.pop(name).wait()
 
-    def signal(self, name, signum):
-        self.running[name].send_signal(signum)
+    def roll(self, name):
+        """Have a node replace its workers. Return the question whether it has."""
+        master = self.running[name].pid
+        before = workers_of(master)
+        os.kill(master, signal.SIGHUP)
+        return lambda: not before & workers_of(master)
 
     def __enter__(self):
         self.start(*self.brokers, *NODES, "haproxy")
@@ -77,6 +81,10 @@ class Programs:
     def said(self):
         """Return what all of them had to complain of."""
         return self.errors.read_text(errors="replace")
+
+
+def workers_of(master):
+    return set(Path(f"/proc/{master}/task/{master}/children").read_text().split())
 
 
 def free_ports(count):

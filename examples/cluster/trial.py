@@ -30,9 +30,10 @@ def course(crowd, programs):
     programs.kill("one")
     yield crowd.all_are_heard()
     programs.start("one")
-    programs.signal("two", signal.SIGHUP)
+    rolled = programs.roll("two")
     crowd.leave(part=10)
     yield crowd.all_are_heard()
+    yield rolled
     crowd.come_back()
     yield crowd.all_are_heard()
     for broker in programs.brokers:
@@ -72,7 +73,7 @@ class Play:
 
 
 def run(options):
-    stops = 8 + (options.broker == "nats")
+    stops = 9 + (options.broker == "nats")
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         with Programs(folder, options.broker, options.workers) as programs, Reactor() as reactor:
             reactor.add_signal_handler(signal.SIGTERM, reactor.stop)

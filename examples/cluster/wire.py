@@ -9,8 +9,8 @@
     here                            here                  every BEAT seconds: both know that the other one lives
                                     sorry REASON          and the end
 
-NUMBER counts what a session has said, from 1 on: with it a message that is said again is known. SEQ counts what was said
-in a room, and AFTER is the last one that the client was given.
+NUMBER counts what a session has said, from 1 on: by it a message that is said again is known. SEQ counts what was said
+in a room, and AFTER is the last one that the client was told.
 """
 
 import re

@@ -1,0 +1,36 @@
+"""Talker: a client of a trial, who notes what is acknowledged and what it is told."""
+
+import random
+from time import monotonic
+
+from client import Client
+
+
+class Talker(Client):
+    def __init__(self, crowd, address, room, name):
+        super().__init__(crowd.reactor, address, room, name)
+        self.crowd = crowd
+        self.told, self.acks, self.spoken = [], 0, 0
+        self.names = None  # who is in the room
+        self.is_away = False
+
+    def talk(self):
+        if self.crowd.talking:
+            self.spoken += self.say(b"%d %r" % (self.spoken, monotonic()))
+            self.reactor.call_later(self.crowd.every * random.uniform(0.5, 1.5), self.talk)
+
+    def acknowledged(self, text):
+        self.acks += 1
+        self.crowd.acknowledged[self.room].add(b"%b %b" % (self.name, text))
+        self.crowd.until_stored.append(monotonic() - float(text.split()[1]))
+
+    def said(self, seq, name, text):
+        self.told.append(b"%b %b" % (name, text))
+        self.crowd.until_told.append(monotonic() - float(text.split()[1]))
+
+    def hear_joined(self, link, rest):
+        self.crowd.joined += 1
+        super().hear_joined(link, rest)
+
+    def hear_who(self, link, rest):
+        self.names = set(rest.split())
