@@ -46,6 +46,10 @@ class Crowd:
         goals = [(each, each.acks + often) for each in self.clients]
         return lambda: all(each.is_away or each.acks >= goal for each, goal in goals)
 
+    def all_wait(self):
+        """Whether everybody has said something that isn't acknowledged."""
+        return all(each.unacknowledged for each in self.clients)
+
     def all_is_told(self):
         return all(
             not each.unacknowledged and len(each.told) >= len(self.acknowledged[each.room]) for each in self.clients

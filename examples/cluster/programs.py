@@ -58,6 +58,12 @@ class Programs:
         os.killpg(self.running[name].pid, signal.SIGKILL)
         self.running.pop(name).wait()
 
+    def freeze(self, name):
+        os.killpg(self.running[name].pid, signal.SIGSTOP)
+
+    def thaw(self, name):
+        os.killpg(self.running[name].pid, signal.SIGCONT)
+
     def roll(self, name):
         """Have a node replace its workers. Return the question whether it has."""
         master = self.running[name].pid

@@ -27,7 +27,10 @@ def course(crowd, programs):
     yield crowd.all_are_here
     crowd.talk()
     yield crowd.all_are_heard()
+    programs.freeze("redis")  # so that much is under way when the node dies
+    yield crowd.all_wait
     programs.kill("one")
+    programs.thaw("redis")
     yield crowd.all_are_heard()
     programs.start("one")
     rolled = programs.roll("two")
@@ -73,7 +76,7 @@ class Play:
 
 
 def run(options):
-    stops = 9 + (options.broker == "nats")
+    stops = 10 + (options.broker == "nats")
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         with Programs(folder, options.broker, options.workers) as programs, Reactor() as reactor:
             reactor.add_signal_handler(signal.SIGTERM, reactor.stop)
