@@ -49,7 +49,7 @@ class Chat(Client):
         return taken
 
     def said(self, seq, name, text):
-        print(seq, f"{name.decode()}:", text.decode(errors="replace"), flush=True)
+        print(f"{name.decode()}:", text.decode(errors="replace"), flush=True)
         self.not_seen -= name == self.name
         self.end_if_done()
 

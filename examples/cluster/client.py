@@ -21,7 +21,7 @@ class Client:
     def __init__(self, reactor, address, room, name):
         self.reactor, self.address, self.room, self.name = reactor, address, room, name
         self.session = secrets.token_hex(8).encode()
-        self.seq = 0  # of the last message that it was told
+        self.seq = wire.NOTHING  # of the last message that it was told
         self.number = 1  # of the first that isn't acknowledged
         self.unacknowledged = deque()
         self.link = None  # by which it may speak
@@ -53,22 +53,27 @@ class Client:
     # --- what it is told
 
     def hear_joined(self, link, rest):
-        number, last = map(int, rest.split())
-        self.acknowledge(number)
-        self.number = number + 1  # also where it is forgotten, after a day, what this session has said
-        self.seq = min(self.seq, last)
+        self.is_stored_up_to(int(rest))
         self.say_again(link)
+
+    def hear_again(self, link, rest):
+        if self.link is not None:  # else it is said again already
+            self.link = None
+            if rest:
+                self.is_stored_up_to(int(rest))
+            self.reactor.call_later(MOMENT, self.say_again, link)
+
+    def is_stored_up_to(self, number):
+        self.acknowledge(number)
+        self.number = (
+            number + 1
+        )  # which is less where it is forgotten, after a day, or lost, what this session has said
 
     def say_again(self, link):
         if not link.transport.is_closing():
             self.link = link
             for number, text in enumerate(self.unacknowledged, self.number):
                 self.ask(b"say %d %b" % (number, text))
-
-    def hear_again(self, link, rest):
-        if self.link is not None:  # else it is said again already
-            self.link = None
-            self.reactor.call_later(MOMENT, self.say_again, link)
 
     def hear_ack(self, link, rest):
         self.acknowledge(int(rest))
@@ -80,9 +85,9 @@ class Client:
 
     def hear_said(self, link, rest):
         seq, name, text = rest.split(b" ", 2)
-        if int(seq) > self.seq:
-            self.seq = int(seq)
-            self.said(self.seq, name, text)
+        if wire.to_seq(seq) > self.seq:
+            self.seq = wire.to_seq(seq)
+            self.said(seq, name, text)
 
     def hear_sorry(self, link, rest):
         sys.exit(f"client: {rest.decode()}")

@@ -10,30 +10,27 @@ import wire
 
 
 class Feed:
-    """`pass_on(frame)`, a message for clients. `begin_anew()`: the history has lost what was passed on already."""
+    """`pass_on(frame)` is given each message as clients get it."""
 
-    def __init__(self, history, room, pass_on, begin_anew):
-        self.history, self.room = history, room
-        self.pass_on, self.begin_anew = pass_on, begin_anew
-        self.seq = self.known = 0  # what was passed on, and the highest that was heard of
+    def __init__(self, history, room, pass_on):
+        self.history, self.room, self.pass_on = history, room, pass_on
+        self.seq = self.known = wire.NOTHING  # what was passed on, and the highest that was heard of
         self.is_needed = False  # whether there is anybody to pass it on to
         self.looking = False
-
-    def is_behind(self):
-        return self.seq < self.known
 
     def heard(self, message):
         """Take what the bus brings: a number and what was said, or the number alone, which says how far the room is."""
         seq, _, said = message.partition(b" ")
-        self.known = max(self.known, int(seq))
-        if said and int(seq) == self.seq + 1:
-            self.next(int(seq), said)
-        elif self.is_behind():
+        seq = wire.to_seq(seq)
+        self.known = max(self.known, seq)
+        if said and seq == wire.next_of(self.seq):
+            self.next(seq, said)
+        elif self.seq < self.known:
             self.look()
 
     def next(self, seq, said):
         self.seq = seq
-        self.pass_on(wire.FRAMING.encode(b"said %d %b" % (seq, said)))
+        self.pass_on(wire.FRAMING.encode(b"said %b %b" % (wire.of_seq(seq), said)))
 
     def look(self):
         """Read what follows from the history."""
@@ -42,26 +39,17 @@ class Feed:
             self.history.since(partial(self.found, self.known), self.room, b"", self.seq)
 
     def found(self, known, reply):
+        """Pass on what the history has, and look again while it has more, or more was heard of than `known` then."""
         self.looking = False
-        self.looked(known, reply)
+        if isinstance(reply, Exception) or not self.is_needed:
+            return  # the next message has us look, or the next beat
+        for seq, said in reply[1]:
+            seq = wire.to_seq(seq)
+            if seq > self.seq:  # also where it isn't the next: what lies between is in no history any more
+                self.next(seq, said)
+        if self.seq < self.known and (reply[1] or self.known > known):
+            self.look()
 
-    def looked(self, known, reply):
-        """Take what the history says; `known` is what was known when it was asked."""
-        if self.is_told(known, reply) and self.is_needed:
-            for seq, said in reply[2]:
-                if seq > self.seq:  # also where it isn't the next: what lies between is in no history any more
-                    self.next(seq, said)
-            if self.is_behind():
-                self.look()
-
-    def is_told(self, known, reply):
-        """Note how far the history is. False if it can't be asked, or has lost something."""
-        if isinstance(reply, Exception):
-            return False
-        last = reply[1]
-        if last < known:
-            self.seq = self.known = last
-            self.begin_anew()
-            return False
-        self.known = max(self.known, last)
-        return True
+    def beaten(self, reply):
+        if not isinstance(reply, Exception):
+            self.heard(reply)

@@ -5,6 +5,7 @@ Each answer comes to `on_reply`, an exception where there is none. All of it may
 
 from pathlib import Path
 
+import wire
 from redis import Redis
 
 PAGE = 200  # messages of one answer
@@ -29,14 +30,14 @@ class History:
 
         The answer: the number of the session's last, a sequence number, and whether that is this message's, 1 or 0.
         """
-        self.call(on_reply, "append", keys(room, b"log", b"last:" + session), number, said, topic)
+        self.call(on_reply, "append", keys(room, b"log", b"run", b"last:" + session), number, said, topic)
 
-    def since(self, on_reply, room, session, after):
-        """The answer: number of the session's last, sequence number of the room's last, and pairs of what follows."""
-        self.call(on_reply, "since", keys(room, b"log", b"last:" + session), after, PAGE)
+    def since(self, on_reply, room, session, seq):
+        """The answer: the number of the session's last, and what follows: pairs of sequence numbers and texts."""
+        self.call(on_reply, "since", keys(room, b"log", b"last:" + session), wire.of_seq(seq), PAGE)
 
     def beat(self, on_reply, room, members):
-        """Say who is here. The answer is as of `since`, without messages."""
+        """Say who is here. The answer: the sequence number of what was said last."""
         self.call(on_reply, "beat", keys(room, b"log", b"who"), *members)
 
     def leave(self, room, member):

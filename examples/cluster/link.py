@@ -13,7 +13,7 @@ class Link(FramedProtocol):
 
     def connection_made(self, transport):
         client = self.client
-        self.send(b"join %b %b %b %d" % (client.room, client.name, client.session, client.seq))
+        self.send(b"join %b %b %b %b" % (client.room, client.name, client.session, wire.of_seq(client.seq)))
 
     def message_received(self, message):
         kind, _, rest = message.partition(b" ")

@@ -32,22 +32,21 @@ class Member(FramedProtocol):
 
     def join(self, words):
         match words:
-            case [room, name, session, after] if wire.is_name(room, name, session) and after.isdigit():
-                self.name, self.session, self.seq = name, b"%b.%b" % (name, session), int(after)
+            case [room, name, session, after] if wire.is_name(room, name, session) and wire.SEQ.fullmatch(after):
+                self.name, self.session, self.seq = name, b"%b.%b" % (name, session), wire.to_seq(after)
                 self.room = self.node.room(room)
                 self.room.enter(self)
             case _:
                 self.send(b"sorry, names are letters, digits, _ and -, 32 at most")
                 self.transport.close()
 
-    def caught_up(self, number, last, missed):
-        """Take a page of what was missed. Who has seen more than there is goes on from there: the rest is lost."""
-        self.seq = min(self.seq, last)
+    def caught_up(self, number, missed):
+        """Take a page of what was missed."""
         if not self.has_joined:
             self.has_joined = True
-            self.send(b"joined %d %d" % (number, last))
-        self.send_many(b"said %d %b" % (seq, said) for seq, said in missed)
-        self.seq = missed[-1][0] if missed else self.seq
+            self.send(b"joined %d" % number)
+        self.send_many(b"said %b %b" % (seq, said) for seq, said in missed)
+        self.seq = wire.to_seq(missed[-1][0]) if missed else self.seq
 
     def say(self, number, text):
         if not self.waiting:
@@ -60,8 +59,8 @@ class Member(FramedProtocol):
     def acknowledge(self, number):
         self.answer(b"ack %d" % number)
 
-    def again(self):
-        self.answer(b"again")
+    def again(self, number=None):
+        self.answer(b"again" if number is None else b"again %d" % number)
 
     def answer(self, message):
         self.waiting -= 1

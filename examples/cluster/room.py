@@ -4,13 +4,14 @@ from functools import partial
 
 import wire
 from feed import Feed
+from history import PAGE
 
 
 class Room:
     def __init__(self, node, name):
         self.node, self.name, self.topic = node, name, b"room." + name
         self.members, self.newcomers = set(), set()
-        self.feed = Feed(node.history, name, self.pass_on, self.send_away)
+        self.feed = Feed(node.history, name, self.pass_on)
         self.timer = node.reactor.call_every(wire.BEAT, self.beat)
         node.bus.subscribe(self.topic)
 
@@ -24,14 +25,12 @@ class Room:
     def entering(self, member, known, reply):
         if member not in self.newcomers:
             return None  # it has gone
-        if not self.feed.is_told(known, reply):
+        if isinstance(reply, Exception):
             return member.transport.close()  # it comes back
         member.caught_up(*reply)
         if not self.members:
             self.feed.seq = max(self.feed.seq, member.seq)  # nobody has to be told what lies between
-        if self.feed.is_behind():
-            self.feed.look()
-        if self.feed.is_behind() or member.seq != self.feed.seq:
+        if len(reply[1]) == PAGE or self.feed.known > max(known, member.seq):
             return self.enter(member)
         self.newcomers.discard(member)
         self.members.add(member)
@@ -51,7 +50,7 @@ class Room:
     def beat(self, *members):
         """Say who is here, and hear how far the room is."""
         here = [self.seen(each) for each in members or self.members]
-        self.node.history.beat(partial(self.feed.looked, self.feed.known), self.name, here)
+        self.node.history.beat(self.feed.beaten, self.name, here)
 
     def seen(self, member):
         return b"%b %b" % (member.name, self.node.name)
@@ -64,10 +63,12 @@ class Room:
         self.node.history.append(stored, self.name, member.session, number, said, topic)
 
     def stored(self, member, number, said, reply):
-        if isinstance(reply, Exception) or reply[0] < number:
+        if isinstance(reply, Exception):
             return member.again()
         last, seq, is_new = reply
-        message = b"%d %b" % (seq, said) if is_new else b"%d" % seq
+        if last < number:
+            return member.again(last)
+        message = b"%b %b" % (seq, said) if is_new else seq
         self.node.bus.publish(self.topic, message)
         self.feed.heard(message)
         return member.acknowledge(last)
@@ -75,13 +76,8 @@ class Room:
     def subscribed(self):
         """Look for what was said before the bus told of this room; and have others look for what it didn't take."""
         self.feed.look()
-        self.node.bus.publish(self.topic, b"%d" % self.feed.known)
+        self.node.bus.publish(self.topic, wire.of_seq(self.feed.known))
 
     def pass_on(self, frame):
         for member in self.members:
             member.transport.write(frame)
-
-    def send_away(self):
-        """Have all members come again: they go on with what the history has."""
-        for member in self.members:
-            member.transport.close()

@@ -17,7 +17,7 @@ class Talker(Client):
     def talk(self):
         if self.crowd.talking:
             self.spoken += self.say(b"%d %r" % (self.spoken, monotonic()))
-            self.reactor.call_later(self.crowd.every * random.uniform(0.5, 1.5), self.talk)
+            self.reactor.call_later(self.crowd.every * random.uniform(0.8, 1.2), self.talk)
 
     def acknowledged(self, text):
         self.acks += 1

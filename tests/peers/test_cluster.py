@@ -65,7 +65,7 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str
 
 def test_what_is_acknowledged_reaches_every_member_once_whatever_dies(broker: str) -> None:
     (trial,) = (line for line in TRIALS.splitlines() if f"--broker {broker}" in line)
-    command = trial.replace("python", sys.executable, 1).replace("--seconds 60", "--seconds 0 --every 0.6")
+    command = trial.replace("python", sys.executable, 1).replace("--seconds 60", "--seconds 0 --every 0.9")
     with running(command.split(), cwd=EXAMPLE) as process:
         told, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told + errors
@@ -124,37 +124,49 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
 
 
 def append(ask: Ask, number: int, said: str, session: str = "one") -> Any:
-    return ask("FCALL", "append", 2, "{room}:log", f"{{room}}:last:{session}", number, said, "")
+    """Return the number of the session's last, the sequence number, and whether it is new."""
+    return ask("FCALL", "append", 3, "{room}:log", "{room}:run", f"{{room}}:last:{session}", number, said, "")
 
 
-def since(ask: Ask, after: int, most: int = 10) -> Any:
-    return ask("FCALL", "since", 2, "{room}:log", "{room}:last:one", after, most)
+def since(ask: Ask, after: str, most: int = 10) -> Any:
+    """Return the number of the session's last, and what is told by sequence number."""
+    last, found = ask("FCALL", "since", 2, "{room}:log", "{room}:last:one", after, most)
+    return last, dict(found)
 
 
 def test_a_message_that_comes_again_is_stored_once(ask: Ask) -> None:
-    assert append(ask, 1, "a") == [1, 1, 1]
-    assert append(ask, 1, "a", session="two") == [1, 2, 1]
-    assert append(ask, 1, "a") == [1, 2, 0]
-    assert since(ask, 0) == [1, 2, [[1, "a"], [2, "a"]]]
+    [_, first, _] = append(ask, 1, "a")
+    [_, second, _] = append(ask, 1, "b", session="two")
+    assert append(ask, 1, "a") == [1, second, 0]
+    assert since(ask, "0-0") == (1, {first: "a", second: "b"})
 
 
 def test_no_message_is_stored_before_an_earlier_one(ask: Ask) -> None:
-    assert append(ask, 2, "b") == [0, 0, 0]
-    assert append(ask, 1, "a") == [1, 1, 1]
-    assert append(ask, 2, "b") == [2, 2, 1]
-    assert since(ask, 1) == [2, 2, [[2, "b"]]]
+    assert append(ask, 2, "b") == [0, "0-0", 0]
+    [_, first, _] = append(ask, 1, "a")
+    [last, second, is_new] = append(ask, 2, "b")
+    assert (last, is_new) == (2, 1)
+    assert since(ask, first) == (2, {second: "b"})
 
 
-def test_a_history_is_read_in_pages_and_says_how_far_it_goes(ask: Ask) -> None:
-    for number in range(1, 6):
-        append(ask, number, str(number))
-    assert since(ask, 0, most=2) == [5, 5, [[1, "1"], [2, "2"]]]
-    assert since(ask, 2, most=2) == [5, 5, [[3, "3"], [4, "4"]]]
-    assert since(ask, 5) == [5, 5, []]
+def test_a_history_is_read_in_pages_and_its_numbers_have_no_gap(ask: Ask) -> None:
+    numbers = [append(ask, number, "x")[1] for number in range(1, 6)]
+    assert [int(each.partition("-")[2]) for each in numbers] == [0, 1, 2, 3, 4]
+    assert list(since(ask, "0-0", most=2)[1]) == numbers[:2]
+    assert list(since(ask, numbers[1], most=2)[1]) == numbers[2:4]
+    assert since(ask, numbers[4]) == (5, {})
+
+
+def test_a_redis_that_was_started_anew_uses_no_number_that_it_may_have_told_and_lost(ask: Ask) -> None:
+    told = append(ask, 1, "a")[1]
+    ask("SET", "{room}:run", "the one before")
+    again = append(ask, 2, "b")[1]
+    assert int(again.partition("-")[0]) > int(told.partition("-")[0])
+    assert since(ask, told.partition("-")[0] + "-1000") == (2, {again: "b"})
 
 
 def test_who_beats_is_there(ask: Ask) -> None:
-    assert ask("FCALL", "beat", 2, "{room}:log", "{room}:who", "alice node1", "bob node1") == [0, 0, []]
+    assert ask("FCALL", "beat", 2, "{room}:log", "{room}:who", "alice node1", "bob node1") == "0-0"
     assert ask("FCALL", "who", 1, "{room}:who", 10) == ["alice node1", "bob node1"]
     assert 0 < ask("TTL", "{room}:who") <= 90
 
