@@ -58,6 +58,9 @@ class Chat(Client):
             self.lines.go_on()
         self.end_if_done()
 
+    def refused(self, reason):
+        sys.exit(f"chat: {reason}")
+
     def end_if_done(self):
         if self.lines is None and not self.unacknowledged and self.not_seen <= 0:
             self.reactor.stop()

@@ -1,7 +1,6 @@
 """Client: a member of a room. What it says is stored once, and it is told what all say, in order, each once."""
 
 import secrets
-import sys
 from collections import deque
 
 import wire
@@ -65,9 +64,7 @@ class Client:
 
     def is_stored_up_to(self, number):
         self.acknowledge(number)
-        self.number = (
-            number + 1
-        )  # which is less where it is forgotten, after a day, or lost, what this session has said
+        self.number = number + 1  # less than it was, if what this session has said was lost, or forgotten after a day
 
     def say_again(self, link):
         if not link.transport.is_closing():
@@ -90,7 +87,8 @@ class Client:
             self.said(seq, name, text)
 
     def hear_sorry(self, link, rest):
-        sys.exit(f"client: {rest.decode()}")
+        self.close()
+        self.refused(rest.decode())
 
     def lost(self, link):
         if self.link is link:
@@ -103,3 +101,6 @@ class Client:
 
     def said(self, seq, name, text):
         """Somebody said something."""
+
+    def refused(self, reason):
+        """It is closed, for the node doesn't understand what it says."""

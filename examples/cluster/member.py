@@ -37,7 +37,7 @@ class Member(FramedProtocol):
                 self.room = self.node.room(room)
                 self.room.enter(self)
             case _:
-                self.send(b"sorry, names are letters, digits, _ and -, 32 at most")
+                self.send(b"sorry, join ROOM NAME SESSION AFTER; names are letters, digits, _ and -, 32 at most")
                 self.transport.close()
 
     def caught_up(self, number, missed):

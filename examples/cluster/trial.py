@@ -12,9 +12,9 @@ import resource
 import signal
 import sys
 import tempfile
-from time import monotonic
 
 from crowd import Crowd
+from play import Play, lasting
 from programs import Programs
 
 from reactor import Reactor
@@ -22,66 +22,43 @@ from reactor import Reactor
 PATIENCE = 60  # seconds until what hasn't come true never will
 
 
-def course(crowd, programs):
+def course(crowd, programs, seconds):
     """Do one thing after the other, each when what was yielded before has come true."""
+    parts = 4 + len(programs.brokers)
+
+    def heard():
+        return lasting(seconds / parts, crowd.all_are_heard())
+
     yield crowd.all_are_here
     crowd.talk()
-    yield crowd.all_are_heard()
+    yield heard()
     programs.freeze("redis")  # so that much is under way when the node dies
     yield crowd.all_wait
     programs.kill("one")
     programs.thaw("redis")
-    yield crowd.all_are_heard()
+    yield heard()
     programs.start("one")
     rolled = programs.roll("two")
     crowd.leave(part=10)
-    yield crowd.all_are_heard()
+    yield heard()
     yield rolled
     crowd.come_back()
-    yield crowd.all_are_heard()
+    yield heard()
     for broker in programs.brokers:
         programs.kill(broker)
         programs.start(broker)
-        yield crowd.all_are_heard()
+        yield heard()
     crowd.talking = False
     yield crowd.all_is_told
     yield crowd.all_know_who_is_here
 
 
-class Play:
-    """Goes through a course: at each stop it waits until that is true, and for so many seconds at least."""
-
-    def __init__(self, reactor, course, seconds):
-        self.reactor, self.course, self.seconds = reactor, course, seconds
-        self.is_complete = False
-        self.go_on()
-
-    def go_on(self):
-        self.question = next(self.course, None)
-        self.began = monotonic()
-        if self.question is None:
-            self.is_complete = True
-            self.reactor.stop()
-        else:
-            self.look()
-
-    def look(self):
-        lasted = monotonic() - self.began
-        if lasted >= self.seconds and self.question():
-            self.go_on()
-        elif lasted > self.seconds + PATIENCE:
-            self.reactor.stop()
-        else:
-            self.reactor.call_later(0.02, self.look)
-
-
 def run(options):
-    stops = 10 + (options.broker == "nats")
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         with Programs(folder, options.broker, options.workers) as programs, Reactor() as reactor:
             reactor.add_signal_handler(signal.SIGTERM, reactor.stop)
             crowd = Crowd(reactor, programs.address, options.clients, options.rooms, options.every)
-            play = Play(reactor, course(crowd, programs), options.seconds / stops)
+            play = Play(reactor, course(crowd, programs, options.seconds), options.seconds + PATIENCE)
             reactor.run()
         sys.stderr.write(programs.said())
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
