@@ -47,6 +47,8 @@ class EventLoop(Files):
     def __init__(
         self, selector: selectors.BaseSelector | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        if not callable(clock):
+            raise TypeError(f"clock is {clock!r}, it must be callable and return seconds")
         super().__init__(default_selector() if selector is None else selector, clock)
         self._waker = self._new_waker()
         self._bell = Watch(self._selector, self._waker, self._waker.drain, nothing_to_do)
@@ -273,13 +275,13 @@ class EventLoop(Files):
         """Call after `delay` seconds, never early; equal deadlines first in, first out."""
         if self._owner != get_ident():
             self._refuse("call_later")
-        return self._timers.add(self._clock() + delay, callback, args)
+        return self._timers.add(self._clock(), delay, callback, args)
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Timer:
         """Call once `time()` is `when` or more."""
         if self._owner != get_ident():
             self._refuse("call_at")
-        return self._timers.add(when, callback, args)
+        return self._timers.add(0, when, callback, args)
 
     def timer(self, callback: Callable[..., object], *args: Any) -> Timer:
         """Return a timer that is still to be set, with `start(when)`: for who has to know it before it can be due."""
@@ -289,9 +291,7 @@ class EventLoop(Files):
         """Call every `interval` seconds until cancelled, first after one interval. Missed runs are skipped."""
         if self._owner != get_ident():
             self._refuse("call_every")
-        if interval <= 0:
-            raise ValueError(f"interval is {interval!r}, it must be more than 0 seconds")
-        return self._timers.add(self._clock() + interval, callback, args, interval)
+        return self._timers.add(self._clock(), interval, callback, args, repeats=True)
 
     def run_in_thread(
         self, function: Callable[..., T], *args: Any, on_done: Callable[[futures.Future[T]], object] | None = None

@@ -90,6 +90,8 @@ class Signals:
 
     def add(self, signum: int, handle: Handle) -> None:
         """Call `handle` on the loop whenever `signum` comes; replaces what was there."""
+        if not isinstance(signum, int):
+            raise TypeError(f"signum is {signum!r}, it must be a number such as signal.SIGTERM")
         if signum not in self.handles:
             place_of(signum).take(self._on_signal)
         self.handles[signum] = handle

@@ -42,17 +42,31 @@ class TimerQueue:
         self._added = 0
         self._cancelled = 0  # about how many of the heap are: those too that had left it before
 
-    def add(self, when: float, callback: Callable[..., object], args: tuple[Any, ...], interval: float = 0.0) -> Timer:
-        if not when >= _FIRST:  # nan compares with nothing, and would break the order of all others
-            raise ValueError(f"the deadline is {when!r}, it must be a number of seconds")
+    def add(
+        self,
+        now: float,
+        seconds: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        repeats: bool = False,
+    ) -> Timer:
+        """Return a timer that is due `seconds` behind `now`. Raises TypeError or ValueError for what is no number."""
+        try:
+            when = now + seconds if now else seconds  # a sum is a new float, 7 % of all this
+            if not when >= _FIRST:  # nan compares with nothing, and would break the order of all others
+                raise ValueError(f"a number of seconds is needed, not {seconds!r}")
+        except TypeError:
+            raise TypeError(f"a number of seconds is needed, not {seconds!r}") from None
+        if repeats and seconds <= 0:
+            raise ValueError(f"interval is {seconds!r}, it must be more than 0 seconds")
         try:
             timer = Timer(callback, *args)
         except TypeError:
             refuse_uncallable(callback)
         timer._queue = self
         timer.when = when
-        if interval:
-            timer.interval = interval
+        if repeats:
+            timer.interval = seconds
         self._added = added = self._added + 1
         heappush(self.heap, (when, added, timer))
         return timer

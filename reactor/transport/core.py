@@ -111,7 +111,7 @@ class Core:
         When the peer takes none of it for `timeout` seconds (None: `Limits.close_timeout`) the connection is reset.
         """
         self._loop.check_thread("close")
-        if timeout is not None and not timeout >= 0:
+        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout >= 0):
             raise ValueError(f"timeout is {timeout!r}, it must be seconds, 0 or more, or None")
         if self._state is State.NEW:
             return self._lose(None)

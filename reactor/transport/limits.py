@@ -99,12 +99,14 @@ class Backoff:
 
 def water_marks(high: int | None, low: int | None, default: int) -> tuple[int, int]:
     """Return both marks as asyncio reckons them: `low` is a quarter of `high` if only that is given."""
+    if not all(each is None or isinstance(each, int) for each in (high, low)):
+        raise TypeError(f"high is {high!r} and low is {low!r}: ints of bytes are needed, or None")
     if high is None:
         high = default if low is None else 4 * low
     if low is None:
         low = high // 4
-    if not (isinstance(high, int) and isinstance(low, int) and high >= low >= 0):
-        raise ValueError(f"high is {high!r} and low is {low!r}: ints are needed, high >= low >= 0")
+    if not high >= low >= 0:
+        raise ValueError(f"high is {high!r} and low is {low!r}: high >= low >= 0 is needed")
     return high, low
 
 

@@ -650,6 +650,11 @@ def test_two_loops_dont_know_of_each_other(loop: EventLoop) -> None:
     assert calls == ["other", "one", "from inside"]
 
 
+def test_a_clock_that_can_not_be_called_is_named() -> None:
+    with pytest.raises(TypeError, match="clock is 5, it must be callable and return seconds"):
+        EventLoop(clock=5)  # type: ignore[arg-type]
+
+
 def test_a_selector_that_is_none_is_named() -> None:
     with pytest.raises(TypeError, match=r"selector is <class .*>, it must be a selectors.BaseSelector\(\)"):
         EventLoop(selectors.DefaultSelector)  # type: ignore[arg-type]

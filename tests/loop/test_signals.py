@@ -31,6 +31,11 @@ def test_a_signal_calls_its_handler_with_its_arguments_on_the_loop(real: EventLo
     assert calls == [(1, "two")]
 
 
+def test_a_signal_has_a_number_and_no_name(real: EventLoop) -> None:
+    with pytest.raises(TypeError, match=r"signum is 'SIGUSR1', it must be a number such as signal.SIGTERM"):
+        real.add_signal_handler("SIGUSR1", print)  # type: ignore[arg-type]
+
+
 def test_a_signal_wakes_a_loop_that_sleeps(real: EventLoop, run: Callable[[EventLoop], None]) -> None:
     real.add_signal_handler(USR1, real.stop)
     killer = threading.Thread(target=os.kill, args=(os.getpid(), USR1))

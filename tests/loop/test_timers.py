@@ -2,6 +2,7 @@
 
 import gc
 import math
+import re
 import selectors
 import weakref
 from collections.abc import Callable
@@ -190,6 +191,13 @@ def test_a_loop_sleeps_until_a_deadline_and_doesnt_spin_before_it(kind: type[sel
 
 
 # --- cancelled
+
+
+@pytest.mark.parametrize("way", ["call_later", "call_at", "call_every"])
+@pytest.mark.parametrize("wrong", ["1", None, [1]])
+def test_what_is_no_number_of_seconds_is_named(loop: EventLoop, way: str, wrong: object) -> None:
+    with pytest.raises(TypeError, match=re.escape(f"a number of seconds is needed, not {wrong!r}")):
+        getattr(loop, way)(wrong, print)
 
 
 @pytest.mark.parametrize("way", ["call_later", "call_at", "call_every"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -214,7 +215,7 @@ def test_a_decoder_that_was_detached_lets_the_connection_end(road: Road, how: st
 def test_a_close_that_is_refused_changes_nothing(road: Road, timeout: Any, kind: type[Any]) -> None:
     ours = kind()
     peer = road.meet(ours)
-    with pytest.raises((TypeError, ValueError)):
+    with pytest.raises(ValueError, match=re.escape(f"timeout is {timeout!r}, it must be seconds, 0 or more, or None")):
         ours.transport.close(timeout=timeout)
     assert not ours.transport.is_closing()
     peer.send(frame(b"in"))
@@ -225,6 +226,16 @@ def test_a_close_that_is_refused_changes_nothing(road: Road, timeout: Any, kind:
     assert ours.calls[-1] in ("message", "data")
     ours.transport.close()
     road.until(lambda: ours.ended)
+
+
+@pytest.mark.parametrize("marks", [("x",), (1.5,), (None, "x"), (10, b"")], ids=repr)
+def test_water_marks_that_are_no_ints_are_named_and_change_nothing(road: Road, marks: tuple[Any, ...]) -> None:
+    ours = Frames()
+    road.meet(ours)
+    before = ours.transport.get_write_buffer_limits()
+    with pytest.raises(TypeError, match=f"{marks[-1]!r}.*: ints of bytes are needed, or None"):
+        ours.transport.set_write_buffer_limits(*marks)
+    assert ours.transport.get_write_buffer_limits() == before
 
 
 def test_a_connection_that_can_not_be_watched_ends_and_its_peer_is_told(
