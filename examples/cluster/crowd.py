@@ -27,14 +27,12 @@ class Crowd:
     def leave(self, part):
         """Have one of so many go away; what they say meanwhile waits."""
         for each in self.clients[::part]:
-            each.is_away = True
-            each.close()
+            each.leave()
 
     def come_back(self):
         for each in self.clients:
             if each.is_away:
-                each.is_away = False
-                each.open()
+                each.come_back()
 
     # --- what may be waited for
 

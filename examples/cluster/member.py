@@ -4,7 +4,7 @@ import wire
 
 from reactor import FramedProtocol
 
-MOST_WAITING = 32  # messages that the history hasn't answered; the next are not read before
+MOST_WAITING = 32  # that the history hasn't answered; what comes next isn't read before
 
 
 class Member(FramedProtocol):
@@ -23,6 +23,7 @@ class Member(FramedProtocol):
             case [b"here"]:
                 self.send(b"here")
             case [b"who"] if self.has_joined:
+                self.await_answer()
                 self.node.history.who(self.tell_who, self.room.name)
             case [b"join", *_] if self.room is None:
                 self.join(message.split(b" ")[1:])
@@ -49,11 +50,7 @@ class Member(FramedProtocol):
         self.seq = wire.to_seq(missed[-1][0]) if missed else self.seq
 
     def say(self, number, text):
-        if not self.waiting:
-            self.hold = self.transport.hold()  # a drain waits for the answer
-        self.waiting += 1
-        if self.waiting == MOST_WAITING:
-            self.transport.pause_reading()
+        self.await_answer()
         self.room.say(self, number, text)
 
     def acknowledge(self, number):
@@ -62,16 +59,23 @@ class Member(FramedProtocol):
     def again(self, number=None):
         self.answer(b"again" if number is None else b"again %d" % number)
 
+    def tell_who(self, names):
+        names = [] if isinstance(names, Exception) else names
+        self.answer(b" ".join([b"who", *sorted({each.split()[0] for each in names})]))
+
+    def await_answer(self):
+        if not self.waiting:
+            self.hold = self.transport.hold()  # a drain waits for the answer
+        self.waiting += 1
+        if self.waiting == MOST_WAITING:
+            self.transport.pause_reading()
+
     def answer(self, message):
         self.waiting -= 1
         self.send(message)
         self.transport.resume_reading()
         if not self.waiting:
             self.hold.release()
-
-    def tell_who(self, names):
-        if not isinstance(names, Exception):
-            self.send(b" ".join([b"who", *sorted({each.split()[0] for each in names})]))
 
     def connection_lost(self, exc):
         if self.room is not None:

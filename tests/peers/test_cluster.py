@@ -20,8 +20,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from helpers import Recorder
 from peers.conftest import missing
 from peers.servers import free_port, program
+
+from reactor import EventLoop
+from reactor.testing import MemorySelector, cuts, memory_pair, settle
 
 Ask = Callable[..., Any]
 
@@ -169,6 +173,32 @@ def test_who_beats_is_there(ask: Ask) -> None:
     assert ask("FCALL", "beat", 2, "{room}:log", "{room}:who", "alice node1", "bob node1") == "0-0"
     assert ask("FCALL", "who", 1, "{room}:who", 10) == ["alice node1", "bob node1"]
     assert 0 < ask("TTL", "{room}:who") <= 90
+
+
+def test_what_nats_says_is_taken_apart_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    from nats import Connection
+
+    stream = b"INFO {}\r\nPING\r\nMSG room.a 1 4\r\n\r\n\r\n\r\nMSG room.b 2 0\r\n\r\nPONG\r\n"
+    for chunks in cuts(stream):
+        heard: list[Any] = []
+        bus = SimpleNamespace(
+            greet=lambda transport, heard=heard: heard.append("greet"),
+            heard_all=lambda heard=heard: heard.append("pong"),
+            on_message=lambda *words, heard=heard: heard.append(words),
+            lost=lambda exc: None,
+        )
+        server = Recorder()
+        with EventLoop(MemorySelector()) as loop:
+            memory_pair(loop, Connection(bus), server)
+            loop.run_once(0)
+            for chunk in chunks:
+                server.transport.write(chunk)
+                settle(loop)
+            server.transport.close()
+            settle(loop)
+            assert heard == ["greet", (b"room.a", b"\r\n\r\n"), (b"room.b", b""), "pong"]
+            assert server.data == b"PONG\r\n"
 
 
 def test_a_crowd_finds_what_is_lost_told_twice_or_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
