@@ -5,6 +5,7 @@ Its README's commands run here as they stand, at ports that are free; a trial ta
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -175,10 +176,17 @@ def test_who_beats_is_there(ask: Ask) -> None:
     assert 0 < ask("TTL", "{room}:who") <= 90
 
 
-def test_what_nats_says_is_taken_apart_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Import a module of the example; its name is nobody's when the test is over."""
     monkeypatch.syspath_prepend(str(EXAMPLE))
-    from nats import Connection
+    yield importlib.import_module
+    for path in EXAMPLE.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
+
+def test_what_nats_says_is_taken_apart_however_it_is_cut(module: Callable[[str], ModuleType]) -> None:
+    connection = module("nats").Connection
     stream = b"INFO {}\r\nPING\r\nMSG room.a 1 4\r\n\r\n\r\n\r\nMSG room.b 2 0\r\n\r\nPONG\r\n"
     for chunks in cuts(stream):
         heard: list[Any] = []
@@ -190,7 +198,7 @@ def test_what_nats_says_is_taken_apart_however_it_is_cut(monkeypatch: pytest.Mon
         )
         server = Recorder()
         with EventLoop(MemorySelector()) as loop:
-            memory_pair(loop, Connection(bus), server)
+            memory_pair(loop, connection(bus), server)
             loop.run_once(0)
             for chunk in chunks:
                 server.transport.write(chunk)
@@ -201,11 +209,31 @@ def test_what_nats_says_is_taken_apart_however_it_is_cut(monkeypatch: pytest.Mon
             assert server.data == b"PONG\r\n"
 
 
-def test_a_crowd_finds_what_is_lost_told_twice_or_in_another_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(EXAMPLE))
-    from crowd import Crowd
+def test_a_feed_passes_on_all_in_order_and_once_whatever_the_bus_does(module: Callable[[str], ModuleType]) -> None:
+    wire = module("wire")
+    told: list[bytes] = []
+    history = [(b"1-%d" % number, b"a %d" % number) for number in range(9)]
+    asked: list[Any] = []
+    store = SimpleNamespace(since=lambda on_reply, room, session, seq: asked.append((on_reply, seq)))
+    feed = module("feed").Feed(store, b"room", told.append)
+    feed.is_needed = True
+    bus = [(b"1-%d" % number, b"a %d" % number) for number in (0, 0, 2, 1, 3, 6, 6, 5)]
+    for seq, said in [*bus, (b"1-8", b"")]:
+        feed.heard(b"%b %b" % (seq, said) if said else seq)
+        if seq == b"1-3":  # it answers late
+            while asked:
+                on_reply, after = asked.pop()
+                on_reply([0, [each for each in history[:4] if wire.to_seq(each[0]) > after][:2]])
+    while asked:
+        on_reply, after = asked.pop()
+        on_reply([0, [each for each in history if wire.to_seq(each[0]) > after][:2]])
+    assert told == [wire.FRAMING.encode(b"said 1-%d a %d" % (number, number)) for number in range(9)]
+    assert feed.seq == feed.known == (1, 8)
 
-    crowd = Crowd.__new__(Crowd)
+
+def test_a_crowd_finds_what_is_lost_told_twice_or_in_another_order(module: Callable[[str], ModuleType]) -> None:
+    kind = module("crowd").Crowd
+    crowd = kind.__new__(kind)
     crowd.joined, crowd.until_stored, crowd.until_told = 6, [0.001], [0.002]
     crowd.acknowledged = {b"a": {b"1", b"2"}}
     told = [[b"1", b"2"], [b"1"], [b"1", b"2", b"2"], [b"2", b"1"]]
