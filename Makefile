@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pure lint type bench bench-quick counts counts-store fuzz soak asan dist vendored clean
+.PHONY: help demo test test-pure lint type bench bench-quick counts counts-store fuzz soak asan dist vendored docs docs-check clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -92,5 +92,20 @@ dist:  ## an sdist and wheels, built twice, each installed and tested on every P
 vendored: $(VENV)/ready  ## four copies in one process, one of them compiled, on PYTHONS (all of pyenv's from 3.10 on)
 	$(BIN)/python tests/vendored/everywhere.py $(or $(PYTHONS),$(wildcard $(HOME)/.pyenv/versions/3.1[0-3].*/bin/python))
 
+# Without the twins, which stay as they lie: the pages are made of the sources alone.
+$(VENV)/docs: $(VENV)/ready
+	REACTOR_EXTENSION=0 $(BIN)/pip install --quiet --editable ".[docs]"
+	touch $@
+
+docs: export REACTOR_EXTENSION = 0
+docs: $(VENV)/docs  ## the site, into site/: every link is followed, a warning fails
+	rm -rf site
+	$(BIN)/python docs/pages.py build/pages
+	$(BIN)/sphinx-build -q -W --keep-going -E -d build/doctrees -c docs build/pages site
+
+docs-check: docs  ## the site in a real browser, at two widths, light and dark (Debian's chromium and chromium-driver)
+	$(BIN)/pip install --quiet --editable ".[docs-check]"
+	$(BIN)/python docs/check.py
+
 clean:  ## forget what was built
-	rm -rf $(VENV) .venv .venv-* build dist *.egg-info src_ext/*.c reactor/*/*.so
+	rm -rf $(VENV) .venv .venv-* build dist site *.egg-info src_ext/*.c reactor/*/*.so

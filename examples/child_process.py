@@ -10,18 +10,18 @@ The files are given as they are; bufsize=0, or Python might read ahead.
 import subprocess
 import sys
 
-from reactor import FramedProtocol, Reactor
+from reactor import FramedProtocol, Reactor, Transport
 
 
 class Conversation(FramedProtocol):
-    def connection_made(self, transport):
+    def connection_made(self, transport: Transport) -> None:
         self.send(b"hello")
 
-    def message_received(self, message):
+    def message_received(self, message: bytes) -> None:
         print(message.decode())
         self.transport.close()  # the child's stdin, too: it sees the end
 
-    def connection_lost(self, exc):
+    def connection_lost(self, exc: Exception | None) -> None:
         reactor.stop()
 
 

@@ -5,8 +5,9 @@ Usage: python examples/postgres_client.py HOST PORT USER DATABASE "select versio
 
 import struct
 import sys
+from collections.abc import Iterator
 
-from reactor import FramedProtocol, Reactor, presets
+from reactor import FramedProtocol, Reactor, Transport, presets
 
 VERSION = b"\0\3\0\0"
 
@@ -14,17 +15,17 @@ VERSION = b"\0\3\0\0"
 class Client(FramedProtocol):
     framing = presets.postgres_startup()  # of what it says first; all that follows has a type
 
-    def __init__(self, reactor, user, database, query):
-        self.reactor, self.query = reactor, query
-        self.parameters = ["user", user, "database", database, "client_encoding", "UTF8"]
-        self.asked = False
-        self.failure = "the server ended the connection"  # while nothing better is known
+    failure: object = "the server ended the connection"  # while nothing better is known
 
-    def connection_made(self, transport):
+    def __init__(self, reactor: Reactor, user: str, database: str, query: str) -> None:
+        self.reactor, self.query, self.asked = reactor, query, False
+        self.parameters = ["user", user, "database", database, "client_encoding", "UTF8"]
+
+    def connection_made(self, transport: Transport) -> None:
         self.send(VERSION + b"".join(each.encode() + b"\0" for each in self.parameters) + b"\0")
         self.framing = presets.postgres()
 
-    def message_received(self, message):
+    def message_received(self, message: bytes) -> None:
         match self.decoder.header[:1]:
             case b"R" if message[:4] != b"\0\0\0\0":
                 self.end("the server wants a password, this client has none")
@@ -40,17 +41,17 @@ class Client(FramedProtocol):
                 self.asked = True
                 self.send(self.query.encode() + b"\0", prefix=b"Q")
 
-    def end(self, failure):
+    def end(self, failure: object) -> None:
         self.failure = failure
         self.send(b"", prefix=b"X")
         self.transport.close()
 
-    def connection_lost(self, exc):
+    def connection_lost(self, exc: BaseException | None) -> None:
         self.failure = exc or self.failure
         self.reactor.stop()
 
 
-def row(message):
+def row(message: bytes) -> Iterator[bytes | None]:
     """Yield the values of a DataRow: bytes, or None for NULL."""
     at = 2
     for _ in range(struct.unpack_from("!h", message)[0]):
@@ -60,18 +61,18 @@ def row(message):
         at += max(0, length)
 
 
-def error(message):
+def error(message: bytes) -> str:
     """Return the text of an ErrorResponse: fields, each a letter and its value."""
     fields = {field[:1]: field[1:].decode() for field in message.split(b"\0") if field}
     return f"{fields[b'S']}: {fields[b'M']}"
 
 
-def main(host, port, *words):
+def main(host: str, port: str, *words: str) -> str | None:
     with Reactor() as reactor:
         client = Client(reactor, *words)
         reactor.connect_tcp(lambda: client, host, int(port), on_failure=client.connection_lost)
         reactor.run()
-    return client.failure and f"postgres_client: {client.failure}"
+    return f"postgres_client: {client.failure}" if client.failure else None
 
 
 if __name__ == "__main__":

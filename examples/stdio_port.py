@@ -11,10 +11,10 @@ from reactor import FramedProtocol, Reactor
 
 
 class Port(FramedProtocol):
-    def message_received(self, message):
+    def message_received(self, message: bytes) -> None:
         self.send(message)
 
-    def connection_lost(self, exc):  # whoever runs us has closed our stdin, or is gone
+    def connection_lost(self, exc: Exception | None) -> None:  # whoever runs us has closed our stdin, or is gone
         reactor.stop()
 
 

@@ -150,7 +150,8 @@ class Connections(EventLoop):
     def close(self) -> None:
         """End everything: servers, connectors, then connections, each with its `connection_lost(None)`.
 
-        What was closed in good order before is not reset: this blocks until its bytes have arrived, 2 seconds at most.
+        A connection that has had its `connection_lost` in good order is not reset: this blocks until its bytes have
+        arrived, 2 seconds at most. One that is closing still, and has bytes to send, is: run until its end.
         """
         self.check_thread("close")
         if self._closing:  # connection_lost asks for what is being done

@@ -412,9 +412,10 @@ def test_the_blocks_of_other_libraries_run_among_ours(twin: ModuleType) -> None:
     run(DOCS / "asyncio.md", "python", "python peers")
 
 
-def run(path: Path, *languages: str) -> None:
-    """Run the blocks in these languages in the order of the document."""
+def run(path: Path, *languages: str) -> dict[str, Any]:
+    """Run the blocks in these languages in the order of the document; return what they define."""
     namespace: dict[str, Any] = {"__name__": path.stem}
     for first, lines in sorted(itertools.chain(*(blocks(path, language) for language in languages))):
         source = "\n" * (first - 1) + "\n".join(lines)  # so that a traceback names the line of the document
         exec(compile(source, str(path), "exec"), namespace)
+    return namespace

@@ -184,4 +184,4 @@ def test_the_example_is_short_and_runs() -> None:
             peer.sendall(peer.recv(100))
             assert program.stdout.readline() == "hello\n"
             program.terminate()
-    program.wait(30)
+    assert program.wait(30) == 0

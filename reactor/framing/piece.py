@@ -26,4 +26,5 @@ class Piece(bytes):
 
     @property
     def last(self) -> bool:
+        """Whether the frame ends with this piece."""
         return self.offset + len(self) == self.length

@@ -24,6 +24,7 @@ class Handle(partial):  # type: ignore[type-arg]  # 3.10 has it in annotations a
 
     @property
     def cancelled(self) -> bool:
+        """Whether it was cancelled."""
         return self.func is nothing
 
     def cancel(self) -> None:

@@ -29,6 +29,7 @@ class Timer(Handle):
         self._queue.push(self)
 
     def cancel(self) -> None:
+        """Never make the call, nor repeat it."""
         if self.func is not nothing:
             Handle.cancel(self)
             self._queue.note_cancelled()

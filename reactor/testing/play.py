@@ -25,6 +25,7 @@ class Outcome(NamedTuple):
 
     @property
     def failed(self) -> bool:
+        """Whether it ended with an error."""
         return self.error is not None
 
     def is_like(self, other: Outcome) -> bool:

@@ -159,6 +159,7 @@ class Connection(Receiving, Sending):
             self._look_later()
 
     def get_protocol(self) -> Any:
+        """Return the protocol that is called now."""
         return self._protocol
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

@@ -180,6 +180,7 @@ class Core:
         self._lose(None, reset=True)
 
     def is_closing(self) -> bool:
+        """Tell whether it is closing, or over: what is written is dropped."""
         return self._state in (State.CLOSING, State.LOST)
 
     def _lose(self, cause: BaseException | None, reset: bool = False) -> None:

@@ -222,6 +222,7 @@ class DatagramEndpoint(DatagramCore):
             self.much_waits()
 
     def get_protocol(self) -> Any:
+        """Return the protocol that is called now."""
         return self._protocol
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

@@ -128,6 +128,7 @@ class DatagramCore:
         self._lose(cause)
 
     def is_closing(self) -> bool:
+        """Tell whether it is closing, or over: what is sent is dropped."""
         return self._state in (State.CLOSING, State.LOST)
 
     def _lose(self, cause: BaseException | None) -> None:

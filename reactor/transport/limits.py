@@ -21,14 +21,14 @@ class Limits:
     `max_connections`, `max_per_peer`: of a server, the second per peer host. `when_full`: at `max_connections` a server
     parks its listener, so that who comes waits in the kernel's queue, or closes what it takes. `connect_timeout`: for
     names, addresses and the connection together. `handshake_timeout`: for TLS's. `idle_timeout`: no byte in either
-    direction. `read_timeout`: no byte from the peer, whatever we send: for a peer that says when it is alive.
-    `first_message_timeout`: of a server, from the accept until the peer has said something: a whole message where the
-    protocol is framed, else a byte; None where peers only listen. `frame_timeout`: from the first byte of a frame to
-    its last, however many come in between. `write_timeout`: the peer takes nothing while bytes wait. `close_timeout`:
-    for what waits when `close()` is called. `high_water`, `low_water`: where `pause_writing` and `resume_writing` come;
-    a `max_write_buffer` that isn't above lowers them, to its half. `max_write_buffer`: more never waits; `overflow`
-    says what becomes of the write that would be more: "abort" ends the connection with WriteBufferFull, "raise" raises
-    it and queues nothing, "drop" forgets that write.
+    direction. `read_timeout`: no byte from the peer, whatever we send: for a peer that says when it is alive, and not
+    for one that only takes. `first_message_timeout`: of a server, from the accept until the peer has said something: a
+    whole message where the protocol is framed, else a byte; None where peers only listen. `frame_timeout`: from the
+    first byte of a frame to its last, however many come in between. `write_timeout`: the peer takes nothing while bytes
+    wait. `close_timeout`: for what waits when `close()` is called. `high_water`, `low_water`: where `pause_writing` and
+    `resume_writing` come; a `max_write_buffer` that isn't above lowers them, to its half. `max_write_buffer`: more
+    never waits; `overflow` says what becomes of the write that would be more: "abort" ends the connection with
+    WriteBufferFull, "raise" raises it and queues nothing, "drop" forgets that write.
     """
 
     max_connections: int | None = 10_000

@@ -48,6 +48,7 @@ class Receiving(Core):
             self._await("read_timeout", seconds)
 
     def is_reading(self) -> bool:
+        """Tell whether the protocol may be given anything: it is open, and not paused."""
         return self._stream.reading and not self._shakes_hands()
 
     def keep(self, messages: list[bytes]) -> None:

@@ -172,6 +172,7 @@ class Sending(Core):
                 self._all_sent()
 
     def can_write_eof(self) -> bool:
+        """Tell whether `write_eof()` can be called: not under TLS, which ends both sides."""
         return self._tls is None
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:

@@ -25,6 +25,7 @@ from .binding import Sockets
 from .channel import Channel
 from .notify import Notify
 
+_START_WITHIN = 120.0  # seconds for the app's import and setup; systemd gives a whole start 90
 _MARGIN = 5.0  # seconds beyond the grace before a worker is killed that should have ended by itself
 _AT_ONCE = 3.0  # the same, for who is told to abort: closing may wait for what was sent before
 _STATS_WITHIN = 2.0  # seconds for the workers to answer
@@ -61,12 +62,17 @@ class Worker:
         self.ready = False
         self.failure: dict[str, str] | None = None  # what it said of its app
         self.stats: dict[str, int] | None = None
+        self.start: Timer  # runs until it is ready
         self.deadline: Timer | None = None  # once it was told to end
         self.channel: Channel
 
     @property
     def state(self) -> str:
         return "ending" if self.deadline is not None else "ready" if self.ready else "starting"
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
 
     def __str__(self) -> str:
         return f"worker {self.place.number} (pid {self.pid})"
@@ -160,11 +166,18 @@ class Master:
             child.main(self._orders.target, self._sockets.keep(place.number), theirs, self._orders.grace)
         worker = self._workers[pid] = Worker(pid, place, self._loop.time())
         worker.channel = Channel(self._loop, ours, lambda message: self._heard(worker, message), lambda: None)
+        worker.start = self._loop.call_later(_START_WITHIN, self._too_late, worker)
         return worker
+
+    def _too_late(self, worker: Worker) -> None:
+        """End a worker that doesn't come up: a start, or a reload, would wait for it for ever."""
+        worker.failure = {"failed": f"the app was not ready within {_START_WITHIN:g} s", "trace": ""}
+        worker.kill()
 
     def _heard(self, worker: Worker, message: dict[str, Any]) -> None:
         if "ready" in message:
             worker.ready = True
+            worker.start.cancel()
             self._became_ready(worker)
         elif "failed" in message:
             worker.failure = message
@@ -206,8 +219,7 @@ class Master:
 
     def _kill(self, worker: Worker) -> None:
         say(_log, logging.WARNING, "%s hasn't ended in time, and is killed", worker)
-        with suppress(ProcessLookupError):
-            os.kill(worker.pid, signal.SIGKILL)
+        worker.kill()
 
     def _could_not_begin(self, place: Place, exc: OSError) -> None:
         text = f"worker {place.number} can't be started: {exc.strerror or exc}"
@@ -233,6 +245,7 @@ class Master:
     def _ended(self, worker: Worker, status: int) -> None:
         worker.channel.read()  # its last words
         worker.channel.close()
+        worker.start.cancel()
         if worker.deadline is not None:
             worker.deadline.cancel()
         self._answered(worker)
@@ -372,7 +385,8 @@ def _why(worker: Worker, status: int) -> str:
     """Return how a worker ended, and what it said of that."""
     if worker.failure is None:
         return _how(status)
-    return f"ended, for {worker.failure['failed']}\n{worker.failure['trace'].rstrip()}\n{worker}"
+    failed, trace = worker.failure["failed"], worker.failure["trace"].rstrip()
+    return f"ended, for {failed}\n{trace}\n{worker}" if trace else f"was killed, for {failed}"
 
 
 def _how(status: int) -> str:

@@ -19,6 +19,8 @@ LOCAL = ["--bind", "127.0.0.1:0"]
 TWO = [*LOCAL, "--workers", "2"]
 CRASHING = 'import os\nif os.path.exists("crash"):\n    os.write(1, b"crashing\\n")\n    os._exit(3)\n'
 ABORTING = "reactor.workers.master._MARGIN = 0.05"
+HURRIED = "reactor.workers.master._START_WITHIN = 3"
+HANGING = 'import os, time\nif os.path.exists("hang"):\n    time.sleep(1000)\n'
 
 
 FORKING = """
@@ -37,6 +39,12 @@ raise SystemExit(reactor.cli.main())
 def forking(at: int) -> list[str]:
     """Return what runs a command whose so many-th fork fails."""
     return [sys.executable, "-c", FORKING.format(at)]
+
+
+def with_another(bound: str) -> list[str]:
+    """Return what runs a command whose master has another bound."""
+    script = f"import reactor.workers.master; {bound}; import reactor.cli; raise SystemExit(reactor.cli.main())"
+    return [sys.executable, "-c", script]
 
 
 def lives(pid: int) -> bool:
@@ -249,8 +257,7 @@ def test_a_drain_has_a_deadline(start: Start) -> None:
 
 
 def test_a_worker_that_does_not_hear_is_killed(start: Start, folder: Path) -> None:
-    script = f"import reactor.workers.master; {ABORTING}; import reactor.cli; raise SystemExit(reactor.cli.main())"
-    service = start("serve", "app:setup", *TWO, "--grace", "0.05", command=[sys.executable, "-c", script])
+    service = start("serve", "app:setup", *TWO, "--grace", "0.05", command=with_another(ABORTING))
     service.ready()
     for pid in service.workers():
         os.kill(pid, signal.SIGSTOP)
@@ -333,6 +340,26 @@ def test_new_code_that_fails_leaves_the_old_at_work(start: Start) -> None:
     service.told("READY=1")
     assert ask(address)[0] == 3
     assert service.stats()["reloads"] == 1
+
+
+def test_an_app_that_never_comes_up_ends_the_start(start: Start, folder: Path) -> None:
+    (folder / "app.py").write_text(HANGING + APP)
+    (folder / "hang").touch()
+    service = start("serve", "app:setup", *TWO, command=with_another(HURRIED.replace("3", "0.05")))
+    assert service.ended() == 1
+    assert service.errors() == "serve: the app was not ready within 0.05 s\n"
+
+
+def test_new_code_that_never_comes_up_leaves_the_old_at_work(start: Start, folder: Path) -> None:
+    (folder / "app.py").write_text(HANGING + APP)
+    service = start("serve", "app:setup", *TWO, command=with_another(HURRIED))
+    service.ready()
+    workers = service.workers()
+    (folder / "hang").touch()
+    service.signal(signal.SIGHUP)
+    assert "the old workers go on" in service.told("READY=1")
+    assert "was killed, for the app was not ready within 3 s; the old workers go on" in service.errors()
+    assert service.workers() == workers
 
 
 def test_a_reload_that_is_asked_for_in_a_reload_follows_it(start: Start) -> None:

@@ -22,6 +22,7 @@ class Fault:
         self.dice = dice
 
     def one_of(self, things: Sequence[Any]) -> Any:
+        """Draw one of some things with the fault's own dice."""
         return things[int(self.dice.random() * len(things))]
 
     def __str__(self) -> str:

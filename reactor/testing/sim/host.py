@@ -121,6 +121,7 @@ class SimHost:
         self.machine.reset_all()
 
     def note(self, text: str, *args: Any) -> None:
+        """Write a line of this host's into the network's log."""
         self.network.log.note(self.name, text, *args)
 
     def _restart(self) -> None:
