@@ -27,6 +27,7 @@ def twins(package: str) -> list[Extension]:
     depends = [_here(each) for each in (*_SOURCES.glob("*.px[di]"), *folder.glob("*/*.pxd"), Path(__file__))]
     # Python's own flags ask for debug information, five times the rest; who asks for it in CFLAGS gets it
     flags = [] if os.name == "nt" or "-g" in os.environ.get("CFLAGS", "").split() else ["-g0"]
+    _forget_old_c(depends)
     made = []
     for name, source in _TWINS.items():
         if not (_SOURCES / source).exists():  # a copy of the codec alone
@@ -36,6 +37,15 @@ def twins(package: str) -> list[Extension]:
         twin.cython_include_dirs = [_here(folder.parents[package.count(".")])]  # where "package" is found
         made.append(twin)
     return made
+
+
+def _forget_old_c(depends: list[str]) -> None:
+    """Remove C that is older than what it is made of: Cython doesn't see a relative cimport, and would take it."""
+    newest = max(Path(each).stat().st_mtime for each in depends)
+    for source in _TWINS.values():
+        made = (_SOURCES / source).with_suffix(".c")
+        if made.exists() and made.stat().st_mtime < newest:
+            made.unlink()
 
 
 def _folder(package: str) -> Path:
