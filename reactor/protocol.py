@@ -189,7 +189,7 @@ class FramedProtocol(Protocol):
         """A piece of an oversized message came, under `oversize="stream"`; the last one has `last` set."""
 
     def messages_received(self, messages: list[bytes]) -> None:
-        """All messages of one read came. Override it to take them at once; you are then given a list.
+        """All messages of one read came. Override it to take them at once; `decoder.header` is the last one's then.
 
         This one calls `message_received` for each, and stops when the connection closes or pauses: what is left comes
         after `resume_reading()`. Behind a `set_protocol()` a pause is the next one's, and they stay this one's.
