@@ -77,3 +77,7 @@ def test_what_is_no_question_is_passed_over(port: int) -> None:
             sock.send(nonsense)
         sock.send(struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + b"\x015\x07example\0" + struct.pack(">HH", 1, 1))
         assert sock.recv(512)[-4:] == bytes([10, 0, 0, 5])
+
+
+def test_the_server_has_less_than_60_lines() -> None:
+    assert len(EXAMPLE.read_text().splitlines()) < 60
