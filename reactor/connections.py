@@ -54,6 +54,8 @@ class Connections(EventLoop):
             self._dialled.pop(connection, None)
         connection.leave_traffic()
         if not connection.may_lose_bytes():
+            if connection.may_cross():
+                sockets.end_writing(sock)
             sockets.close(sock, connection.reset)
             self._descriptor_freed()
             return None

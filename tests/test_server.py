@@ -281,6 +281,25 @@ def test_a_drain_without_grace_is_a_good_end_for_who_is_idle(net: Reactor, echo:
     assert [each.lost for each in clients] == [None] * 3
 
 
+def test_who_speaks_while_a_drain_closes_him_meets_an_end_and_no_reset(
+    net: Reactor, echo: type[Echo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = net.listen_tcp(echo, LOCAL, 0)
+    with socket.create_connection(server.addresses[0], timeout=20) as client:
+        run_until(net, lambda: server.connections)
+        close = sockets.close
+
+        def close_a_moment_later(*args: Any, **named: Any) -> None:
+            client.sendall(b"a word")
+            close(*args, **named)
+
+        monkeypatch.setattr(sockets, "close", close_a_moment_later)
+        server.drain(5)
+        run_until(net, lambda: not server.connections)
+        monkeypatch.undo()
+        assert client.recv(1) == b""
+
+
 class AnswersMuch(FrameRecorder):
     """Answers with more than a peer that doesn't read has room for."""
 

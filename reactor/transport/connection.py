@@ -215,7 +215,11 @@ class Connection(Receiving, Sending):
     def may_lose_bytes(self) -> bool:
         """Tell whether a reset, should the peer still send, could cost it what it was sent last."""
         sent = self._stream.bytes_sent > 0 or sockets.is_unsettled(self._sock)
-        return sent and not (self.reset or self._peer_ended)
+        return sent and self.may_cross()
+
+    def may_cross(self) -> bool:
+        """Tell whether the peer may say something while we close: a reset to it, if it isn't told our end before."""
+        return not (self.reset or self._peer_ended)
 
     def excuses(self, wait: str) -> bool:
         """Whether a wait isn't over: bytes still come, or the peer has sent what we don't read."""

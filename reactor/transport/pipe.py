@@ -285,6 +285,9 @@ class PipeConnection(Connection):
     def may_lose_bytes(self) -> bool:
         return False  # what a pipe has taken is there until it is read
 
+    def may_cross(self) -> bool:
+        return False
+
     def _facts(self) -> dict[str, Any]:
         return {"pipe": self._pipe.files, **(self._extra or {})}
 
