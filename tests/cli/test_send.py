@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,15 @@ def test_a_peer_that_never_answers_is_not_waited_for_forever(listener_address: s
     assert run("send", listener_address, "hello", "--timeout", "0.2") == (1, [], [text])
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let commands hear SIGINT, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_is_one_line(listener: socket.socket, listener_address: str, start: Run) -> None:
     command = start("send", listener_address, "hello")
     with accept(listener, FRAMING.encode(b"hello")):
