@@ -49,7 +49,6 @@ assert MOST_MARK == verdicts.MAX_DELIMITER
 
 include "_fields.pxi"
 include "_chunk.pxi"
-include "_form.pxi"
 include "_lines.pxi"
 include "_body.pxi"
 include "_encoder.pxi"
@@ -63,6 +62,23 @@ cdef class Decoder(Lines):
 
     Iterating decodes lazily what `push()` brought; `feed()` is both at once.
     """
+
+    def __cinit__(self, framing):
+        self.width = framing.length_field_length
+        self.little = framing.byteorder == "little"
+        self.offset = framing.length_field_offset
+        self.adjustment = framing.length_adjustment
+        self._strip = framing.strip
+        self.max_varint = framing.max_varint_bytes
+        self.read_header = framing.read_header
+        self.most_header = framing.max_header_length
+        self.fixed = framing.fixed_length
+        self.announces = not self.mark_size and self.read_header is None
+        self.field = self.offset if self.announces else -1
+        verdicts.check_layout(self.offset, self.width, self.max_varint, self.mark_size, self.most_header)
+        self.header_size = self.offset + self.width
+        self.strip = -1 if self._strip is None else min(self._strip, PY_SSIZE_T_MAX)
+        self.in_bulk = self.mark_size or (self.fixed and not self.header_size and self.strip <= 0)
 
     def feed(self, data):
         """Return every frame that is complete with `data`.
@@ -107,8 +123,8 @@ cdef class Decoder(Lines):
         self.busy = True
         try:
             while most:
-                if self.form.in_bulk:
-                    most = self.whole_lines(frames, most) if self.form.mark_size else self.whole_records(frames, most)
+                if self.in_bulk:
+                    most = self.whole_lines(frames, most) if self.mark_size else self.whole_records(frames, most)
                     if not most:
                         break
                 frame = self.whole()
@@ -131,25 +147,25 @@ cdef class Decoder(Lines):
     cdef bytes whole(self):
         """The fast lane: the next frame, if all of it lies in the chunk and it is good. The rest is step()'s."""
         cdef const uint8_t *at = self._bytes + self.pos
-        cdef Py_ssize_t left = self.size - self.pos, header = self.form.header_size, strip = self.form.strip
+        cdef Py_ssize_t left = self.size - self.pos, header = self.header_size, strip = self.strip
         cdef uint64_t announced
         cdef int64_t length
         cdef bytes frame
         if self.state != HEAD or self.head is not None:
             return None
-        if not self.form.announces:
-            return self.whole_line() if self.form.mark_size else None
-        if self.form.max_varint:
+        if not self.announces:
+            return self.whole_line() if self.mark_size else None
+        if self.max_varint:
             header = self.varint_header(at, left, &announced)
             if header == 0:
                 return None
         elif left < header:
             return None
         else:
-            announced = load(at + self.form.offset, self.form.width, self.form.little)
+            announced = load(at + self.offset, self.width, self.little)
         if announced >= MAX_LENGTH:
             return None
-        length = <int64_t>announced + self.form.adjustment  # below 2**62 and at most 2**62: the sum is within 63 bits
+        length = <int64_t>announced + self.adjustment  # below 2**62 and at most 2**62: the sum is within 63 bits
         if length < 0 or length > self.limit or length > left - header:
             return None
         length += header
@@ -167,7 +183,7 @@ cdef class Decoder(Lines):
 
     cdef Py_ssize_t whole_records(self, list frames, Py_ssize_t most) except -1:
         """Do the same for `most` frames at most that are alike, and all body; return how many more there may be."""
-        cdef Py_ssize_t pos = self.pos, size = self.form.adjustment
+        cdef Py_ssize_t pos = self.pos, size = self.adjustment
         if self.state != HEAD or self.head is not None or size > self.limit:
             return most
         try:
@@ -181,7 +197,7 @@ cdef class Decoder(Lines):
 
     cdef Py_ssize_t varint_header(self, const uint8_t *at, Py_ssize_t left, uint64_t *value) noexcept:
         """Return the size of a header that is complete and good at `at`, else 0."""
-        cdef Py_ssize_t i = self.form.offset, end = min(left, self.form.offset + self.form.max_varint)
+        cdef Py_ssize_t i = self.offset, end = min(left, self.offset + self.max_varint)
         cdef int shift = 0
         value[0] = 0
         while i < end:
@@ -194,7 +210,7 @@ cdef class Decoder(Lines):
 
     cdef object step(self):
         """Go on to the next frame or piece; None where the chunk ends, the stream broke or the decoder was detached."""
-        if self.form.mark_size:
+        if self.mark_size:
             return self.step_line()
         while self.state != HEAD or (self.skips and self.take_header()):
             if self.state == BODY:
@@ -230,10 +246,10 @@ cdef class Decoder(Lines):
     cdef bint take_header(self) except -1:
         """Collect the header and judge it; False while it is incomplete, or bad."""
         cdef Py_ssize_t wanted, taken
-        if self.form.header_size == 0 and self.pos == self.size and self.head is None:
+        if self.header_size == 0 and self.pos == self.size and self.head is None:
             return False  # a frame that has no header begins with its body
         while self.state == HEAD:
-            if self.form.read_header is not None and self.promised is None and not self.ask_user():
+            if self.read_header is not None and self.promised is None and not self.ask_user():
                 return False
             wanted = self.header_missing()
             if wanted == 0:
@@ -247,14 +263,14 @@ cdef class Decoder(Lines):
                 self.head = bytearray()
             self.head += self._bytes[self.pos : self.pos + taken]
             self.pos += taken
-            if self.form.max_varint and len(self.head) > self.form.offset:
+            if self.max_varint and len(self.head) > self.offset:
                 self.check_varint()
         return False
 
     cdef bint ask_user(self) except -1:
         """Ask how long header and body are. What was taken and belongs to neither goes back to the chunk."""
         cdef Py_ssize_t had = 0 if self.head is None else len(self.head), size
-        cdef Py_ssize_t there = min(self.form.most_header - had, self.size - self.pos)
+        cdef Py_ssize_t there = min(self.most_header - had, self.size - self.pos)
         cdef bytes head
         if there == 0:
             self.release()
@@ -280,73 +296,71 @@ cdef class Decoder(Lines):
     cdef tuple answer_to(self, bytes head):
         """Return what the user's function says of the beginning of a frame; what isn't plainly right is asked again."""
         try:
-            answer = self.form.read_header(head)
+            answer = self.read_header(head)
         except Exception:
             answer = ()
-        if answer is None and len(head) < self.form.most_header:
+        if answer is None and len(head) < self.most_header:
             return None
         if PyTuple_CheckExact(answer) and len(answer) == 2 and PyLong_CheckExact(answer[0]) and PyLong_CheckExact(answer[1]):
-            if 0 <= answer[0] <= self.form.most_header and answer[1] >= 0 and answer[0] + answer[1] > 0:
+            if 0 <= answer[0] <= self.most_header and answer[1] >= 0 and answer[0] + answer[1] > 0:
                 return answer
-        return ask(self.form.read_header, head, self.form.most_header, self.limit, self.frame_at())
+        return ask(self.read_header, head, self.most_header, self.limit, self.frame_at())
 
     cdef Py_ssize_t header_missing(self) except -1:
         """How many bytes the header certainly lacks: all of a fixed one, the next one of a varint."""
-        cdef Form form = self.form
         cdef Py_ssize_t have = 0 if self.head is None else len(self.head)
-        if form.read_header is not None:
+        if self.read_header is not None:
             return 1 if self.promised is None else <Py_ssize_t>self.promised[0] - have
-        if not form.max_varint:
-            return form.header_size - have
-        if have <= form.offset:
-            return form.offset + 1 - have
+        if not self.max_varint:
+            return self.header_size - have
+        if have <= self.offset:
+            return self.offset + 1 - have
         return self.head[have - 1] >> 7
 
     cdef int check_varint(self) except -1:
-        cdef Py_ssize_t have = len(self.head) - self.form.offset
-        cdef int last = self.head[self.form.offset + have - 1]
-        if have == self.form.max_varint and last & 0x80:
-            self.fail(verdicts.varint_too_long(self.form.max_varint, self.limit, *self.place()))
+        cdef Py_ssize_t have = len(self.head) - self.offset
+        cdef int last = self.head[self.offset + have - 1]
+        if have == self.max_varint and last & 0x80:
+            self.fail(verdicts.varint_too_long(self.max_varint, self.limit, *self.place()))
         elif have == 10 and last > 1:
             self.fail(verdicts.varint_too_big(self.limit, *self.place()))
         return 0
 
     cdef tuple place(self):
         """Return what a verdict shows: the header, where in it the length field is, where the frame begins."""
-        return bytes(self.head), self.form.field, self.frame_at()
+        return bytes(self.head), self.field, self.frame_at()
 
     cdef int judge(self) except -1:
         """Decide what becomes of the frame whose header is complete. The order is fixed in the design."""
-        cdef Form form = self.form
         if self.head is None:
             self.head = bytearray()
-        length = self.announced() + form.adjustment
+        length = self.announced() + self.adjustment
         self.promised = None
         if length < 0:
-            return self.fail(verdicts.negative(length, form.adjustment, self.limit, *self.place()))
+            return self.fail(verdicts.negative(length, self.adjustment, self.limit, *self.place()))
         over = length > self.limit
-        if over and form.oversize == "error":
+        if over and self._oversize == "error":
             return self.fail(verdicts.too_large(length, self.limit, *self.place()))
         self.begin = self.frame_at()
         self.length = length
         self.goal = min(length, MAX_LENGTH)  # more than anybody will ever send
         self.done = 0
-        if over and form.oversize == "discard":
+        if over and self._oversize == "discard":
             self._discarded += 1
             self.state = SKIP
             return 0
-        if form.stripped is not None and form.stripped > len(self.head) + length:
-            return self.fail(verdicts.strip_beyond(form.stripped, length, self.limit, *self.place()))
+        if self._strip is not None and self._strip > len(self.head) + length:
+            return self.fail(verdicts.strip_beyond(self._strip, length, self.limit, *self.place()))
         self.state = STREAM if over else BODY
         return 0
 
     cdef object announced(self):
         if self.promised is not None:
             return self.promised[1]
-        if not self.form.max_varint:
-            return load(<const uint8_t *><char *>self.head + self.form.offset, self.form.width, self.form.little)
+        if not self.max_varint:
+            return load(<const uint8_t *><char *>self.head + self.offset, self.width, self.little)
         value = 0
-        for shift, byte in enumerate(self.head[self.form.offset :]):
+        for shift, byte in enumerate(self.head[self.offset :]):
             value |= (byte & 0x7F) << 7 * shift
         return value
 
@@ -369,7 +383,7 @@ cdef class Decoder(Lines):
     cdef Body begin_body(self, Py_ssize_t there):
         """Make the object that will be handed out: what `strip` leaves of the header is its beginning."""
         cdef Py_ssize_t header = len(self.head)
-        cdef Py_ssize_t kept = header - self.form.strip if 0 <= self.form.strip < header else 0
+        cdef Py_ssize_t kept = header - self.strip if 0 <= self.strip < header else 0
         cdef Body body = new_body(kept + self.goal, kept + max(2 * there, FIRST_ROOM))
         memcpy(body.at(), <char *>self.head + header - kept, kept)
         body.filled = kept
@@ -395,7 +409,7 @@ cdef class Decoder(Lines):
         if not self.leave_frame():
             return None
         frame = body.take()
-        return frame[self.form.strip - header :] if self.form.strip > header else frame
+        return frame[self.strip - header :] if self.strip > header else frame
 
     cdef object take_piece(self):
         """Return what has come of a streamed frame; the first piece has what `strip` leaves of the header."""
@@ -408,7 +422,7 @@ cdef class Decoder(Lines):
         header = len(self.head)
         self.seen = bytes(self.head)
         self.seen_at = -1
-        strip = header if self.form.stripped is None else self.form.stripped
+        strip = header if self._strip is None else self._strip
         total = header + self.length - strip
         if done == 0:
             taken, at = bytes((self.head + taken)[strip:]), 0
@@ -438,9 +452,9 @@ cdef class Decoder(Lines):
         """Whether the header in progress is held: not a skipped one, a streamed one until what is kept of it leaves."""
         if self.head is None or self.state == SKIP:
             return False
-        if self.form.mark_size:
+        if self.mark_size:
             return True
-        return self.state != STREAM or (self.done == 0 and 0 <= self.form.strip < len(self.head))
+        return self.state != STREAM or (self.done == 0 and 0 <= self.strip < len(self.head))
 
     def get_buffer(self, sizehint=-1):
         """Return a writable buffer for the next bytes of the stream; tell with `buffer_updated()` how many came.
@@ -497,11 +511,11 @@ cdef class Decoder(Lines):
         if not self.begun():
             return
         came, header = self.came()
-        length = None if self.state == HEAD or self.form.mark_size else self.length
+        length = None if self.state == HEAD or self.mark_size else self.length
         at = self.frame_at() if self.state == HEAD else self.begin
         if not self.holds_header():
             self.head = None
-        self.fail(verdicts.truncated(came, length, self.limit, header, self.form.field, at))
+        self.fail(verdicts.truncated(came, length, self.limit, header, self.field, at))
         raise self._error
 
     def detach(self):
@@ -533,15 +547,15 @@ cdef class Decoder(Lines):
     @property
     def progress(self):
         """What has come of the unfinished frame, in words: its header, how long it is. Nothing between frames."""
-        return verdicts.progress(*self.came(), self.form.field) if self.is_unfinished() else ""
+        return verdicts.progress(*self.came(), self.field) if self.is_unfinished() else ""
 
     cdef tuple came(self):
         """Tell what has come of the unfinished frame, and give its header."""
-        if self.form.mark_size:
+        if self.mark_size:
             return self.came_of_line()
         header = bytes(self.head) if self.head is not None else b""
         length, at = (None, self.frame_at()) if self.state == HEAD else (self.length, self.begin)
-        return verdicts.came(length, self.wanted, header, self.form.field, at), header
+        return verdicts.came(length, self.wanted, header, self.field, at), header
 
     @property
     def header(self):
@@ -553,10 +567,10 @@ cdef class Decoder(Lines):
     @property
     def wanted(self):
         """Bytes without which the frame in progress can't be complete: of its header, then of its body."""
-        if self.form.mark_size:
+        if self.mark_size:
             missing = self.line_missing()
         elif self.state == HEAD:
-            missing = self.header_missing() or self.form.fixed
+            missing = self.header_missing() or self.fixed
         else:
             missing = self.length - self.done if self.state in (BODY, SKIP, STREAM) else 0
         return max(0, missing - (self.size - self.pos))

@@ -52,26 +52,14 @@ cdef class Chunk:
     cdef int check_taken(self) except -1
     cdef int check_idle(self) except -1
 
-cdef class Form:
-    cdef bytes delimiter
+cdef class Lines(Chunk):
+    cdef bytes delimiter, begins  # `begins`: how a line begins that is longer than the limit
     cdef const uint8_t *mark  # the delimiter's bytes, `mark_size` of them: 0 where there is none
     cdef Py_ssize_t mark_size
-    cdef int width, max_varint
-    cdef bint keep, little, announces  # a length: else a delimiter is looked for, or a function is asked
-    cdef bint in_bulk  # cut by loops of their own: lines, and frames of one size that are all body
-    cdef int64_t adjustment
-    cdef Py_ssize_t offset, field, header_size, most_header
-    cdef Py_ssize_t strip  # -1 for the whole header, as `stripped` is None then
-    cdef object fixed, stripped, read_header, oversize
-
-    cdef int read_framing(self, framing) except -1
-
-cdef class Lines(Chunk):
-    cdef Form form
-    cdef bytes begins  # how a line begins that is longer than the limit
+    cdef bint keep
     cdef int64_t limit, line_limit  # of the next frame, and of the line in progress
     cdef object handed  # bytes of a streamed line that were handed out
-    cdef object begin, _discarded
+    cdef object begin, _oversize, _discarded
     cdef Py_ssize_t skips  # how many frames may still be discarded in one go
 
     cdef bytes whole_line(self)
@@ -87,8 +75,13 @@ cdef class Lines(Chunk):
     cdef tuple came_of_line(self)
 
 cdef class Decoder(Lines):
+    cdef int width, max_varint
+    cdef bint little, announces  # a length: else a delimiter is looked for, or a function is asked
+    cdef bint in_bulk  # cut by loops of their own: lines, and frames of one size that are all body
+    cdef int64_t adjustment
     cdef int64_t goal, done  # of the body in progress, `done` of `goal` bytes are taken
-    cdef object length
+    cdef Py_ssize_t offset, field, header_size, most_header, strip  # strip: -1 for the whole header
+    cdef object length, fixed, _strip, read_header
     cdef tuple promised  # bytes of header and body, as `read_header` said; None before it has
     cdef Body body
 
